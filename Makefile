@@ -1,0 +1,43 @@
+# Two commands need nothing but Python 3.10+, make and a package index: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHARED ?= $(wildcard ../shared)
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    detect objects in real photos; pictures land in demo/"
+	@echo "make test    lint, types and tests, as CI runs them"
+	@echo "make lint    ruff and mypy only"
+	@echo "make format  let ruff put the code in shape"
+
+demo: $(VENV)/.installed
+	@$(BIN)/python tools/demo.py $(if $(SHARED),--shared $(SHARED))
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[torch,rtx,video,plot]' --group dev
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,1 @@
+"""The timing protocols: engine, infer, e2e."""

@@ -1,0 +1,1 @@
+"""COCO AP of any detector."""

@@ -1,0 +1,1 @@
+"""ONNX: export from PyTorch, and passes, one file a pass."""

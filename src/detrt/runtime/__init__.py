@@ -1,0 +1,1 @@
+"""Run an artefact on tensors: one protocol, one module a runtime, opened by suffix."""
