@@ -49,7 +49,7 @@ class ModelContract:
         input_size: height and width of the network's input, in pixels.
         input_name: the image tensor, float32 (N, 3, height, width).
         output_form: `detections` (labels, boxes in original pixels, scores; the sizes go in as (N, 2) width, height)
-            or `raw` (logits (N, queries, classes) before the sigmoid and boxes (N, queries, 4) as cx, cy, w, h in 0..1).
+            or `raw` (logits (N, queries, classes) before the sigmoid, boxes (N, queries, 4) as cx, cy, w, h in 0..1).
         outputs: role to tensor name; the roles are labels, boxes, scores, or logits, boxes.
         sizes_name: the tensor that takes the original sizes, where the form is `detections`.
         scale, mean, std: the input is (pixel * scale - mean) / std, by channel, in `color` order.

@@ -1,0 +1,72 @@
+"""ONNX files: read with a named error, written whole, with the contract inside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from detrt.contract import PREFIX, ModelContract, contract_from_metadata
+from detrt.errors import ModelError
+from detrt.files import whole
+from detrt.signature import TensorSpec
+
+
+def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
+    """Read an ONNX file, external data included.
+
+    Raises:
+        ModelError: there is no such file, or it is not a whole ONNX file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ModelError(f"There is no model at {file}.", "Check the path; `detrt models` lists those known by name.")
+    try:
+        model = onnx.load(file)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{file} ({file.stat().st_size:,} bytes) is not a whole ONNX file: {error}.",
+            "Copy or export it again; it may have been cut off on the way.",
+        ) from error
+    if not model.graph.node:
+        raise ModelError(f"{file} holds a graph without any node.", "Export the model again.")
+    return model
+
+
+def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    """Write the model under its final name only once it is whole."""
+    with whole(path) as part:
+        part.write_bytes(model.SerializeToString())
+
+
+def with_contract(model: onnx.ModelProto, contract: ModelContract) -> onnx.ModelProto:
+    """A copy of the model that carries `contract` and no other."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    kept = {entry.key: entry.value for entry in copy.metadata_props if not entry.key.startswith(PREFIX)}
+    onnx.helper.set_model_props(copy, kept | contract.to_metadata())
+    return copy
+
+
+def contract_from_onnx(model: onnx.ModelProto) -> ModelContract | None:
+    """The contract that the model carries; None where it carries none."""
+    return contract_from_metadata({entry.key: entry.value for entry in model.metadata_props})
+
+
+def input_specs(model: onnx.ModelProto) -> tuple[TensorSpec, ...]:
+    """The inputs that a caller feeds (initialisers that are also listed as inputs are left out)."""
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    return tuple(_spec(value) for value in model.graph.input if value.name not in fixed)
+
+
+def output_specs(model: onnx.ModelProto) -> tuple[TensorSpec, ...]:
+    """The outputs, in the graph's order."""
+    return tuple(_spec(value) for value in model.graph.output)
+
+
+def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    tensor = value.type.tensor_type
+    shape = tuple(axis.dim_value if axis.HasField("dim_value") else None for axis in tensor.shape.dim)
+    return TensorSpec(value.name, shape, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)

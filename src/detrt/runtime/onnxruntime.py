@@ -1,0 +1,119 @@
+"""ONNX Runtime: the CPU everywhere, CUDA where the installed build has it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import onnxruntime as ort
+
+from detrt.errors import ModelError
+from detrt.runtime.base import Array
+from detrt.signature import TensorSpec
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bfloat16)": "bfloat16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+
+
+class OnnxRuntime:
+    """An ONNX file in an inference session; `run` is safe from several threads."""
+
+    def __init__(self, model: str | os.PathLike[str] | bytes, *, device: str = "auto", threads: int = 0) -> None:
+        """Load a file, or a serialised model.
+
+        Args:
+            model: path of an ONNX file, or its bytes.
+            device: `auto` takes CUDA where the installed build has it.
+            threads: for one operator; 0 lets ONNX Runtime take every core.
+
+        Raises:
+            ModelError: the file is damaged or uses what this build does not have, or the device is not there.
+        """
+        where = "the model in memory" if isinstance(model, bytes) else str(model)
+        self.device = _device(device)
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        source = model if isinstance(model, bytes) else str(Path(model))
+        try:
+            self._session = ort.InferenceSession(source, options, providers=_providers(self.device))
+        except Exception as error:  # the bindings raise a dozen types of their own
+            raise ModelError(
+                f"ONNX Runtime {ort.__version__} cannot load {where}: {_first_line(error)}.",
+                "Export or copy the model again; a file that was cut off or a newer opset are the usual causes.",
+            ) from error
+        self.name = (
+            f"ONNX Runtime {ort.__version__} ({self._session.get_providers()[0].removesuffix('ExecutionProvider')})"
+        )
+        self.inputs = tuple(_spec(argument) for argument in self._session.get_inputs())
+        self.outputs = tuple(_spec(argument) for argument in self._session.get_outputs())
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Runtime.run`."""
+        names = [spec.name for spec in self.outputs]
+        try:
+            values = self._session.run(names, dict(feeds))
+        except Exception as error:
+            given = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feeds.items())
+            wanted = ", ".join(map(str, self.inputs))
+            raise ModelError(
+                f"ONNX Runtime failed on {given}: {_first_line(error)}.", f"The model takes {wanted}."
+            ) from error
+        return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+
+    def close(self) -> None:
+        """Free the session."""
+        del self._session
+
+    def __enter__(self) -> OnnxRuntime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _device(asked: str) -> str:
+    has_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
+    if asked == "auto":
+        return "cuda:0" if has_cuda else "cpu"
+    if asked == "cpu":
+        return asked
+    kind, _, index = asked.partition(":")
+    if kind != "cuda" or not (index or "0").isdigit():
+        raise ModelError(f"'{asked}' is no device.", "Use auto, cpu, cuda or cuda:N.")
+    if not has_cuda:
+        raise ModelError(
+            f"The device {asked} was asked for, but ONNX Runtime {ort.__version__} here runs on the CPU only.",
+            "Install the build with CUDA (pip install onnxruntime-gpu), or use --device cpu.",
+        )
+    return f"cuda:{index or 0}"
+
+
+def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    return [("CUDAExecutionProvider", {"device_id": device.partition(":")[2]}), "CPUExecutionProvider"]
+
+
+def _spec(argument: ort.NodeArg) -> TensorSpec:
+    shape = tuple(axis if isinstance(axis, int) else None for axis in argument.shape)
+    return TensorSpec(argument.name, shape, _DTYPES.get(argument.type, argument.type))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")
