@@ -70,7 +70,6 @@ def contract_from_signature(
             outputs=named,
             sizes_name=sizes[0].name,
             class_names=tuple(class_names),
-            **common,
         )
     if not sizes and (named := _raw_outputs(outputs)):
         classes = next(spec.shape[2] for spec in outputs if spec.name == named["logits"])
