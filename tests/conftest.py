@@ -1,0 +1,37 @@
+"""What tests of every room share: the photos and models that stand beside the project, where they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark every test that reaches for the shared folder, through whichever fixture."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "shared" in item.fixturenames:
+            item.add_marker("shared")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of photos and models beside the repository; the test is skipped where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def femto(shared: Path) -> Path:
+    """DEIMv2-femto, 416x416, trained on COCO."""
+    return shared / "models" / "deimv2_hgnetv2_femto_coco.onnx"
+
+
+@pytest.fixture(scope="session")
+def atto(shared: Path) -> Path:
+    """DEIMv2-atto, 320x320, trained on COCO."""
+    return shared / "models" / "deimv2_hgnetv2_atto_coco.onnx"
