@@ -65,7 +65,7 @@ def contract_from_signature(
         assumed=("resize", "color", "scale", "mean", "std", "class_names", "family", "variant"),
     )
     if len(sizes) == 1 and (named := _detections_outputs(outputs)):
-        return ModelContract(
+        return contract(
             output_form="detections",
             outputs=named,
             sizes_name=sizes[0].name,

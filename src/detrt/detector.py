@@ -1,0 +1,119 @@
+"""Detector: images in, Detections out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from detrt.coco_names import COCO_NAMES
+from detrt.contract import ModelContract, contract_from_metadata
+from detrt.decoding import decode, sizes_to_feed
+from detrt.detections import Detections
+from detrt.images.preprocess import Batch, Preprocessor
+from detrt.images.read import Pixels
+from detrt.images.resize import Placement
+from detrt.runtime.base import Runtime
+from detrt.runtime.open import open_runtime
+from detrt.signature import contract_from_signature
+
+
+class Detector:
+    """A model that takes photos: preprocess, run, decode, all by the model's own contract.
+
+    >>> from detrt import Detector                          # doctest: +SKIP
+    >>> with Detector.open("model.onnx") as detector:       # doctest: +SKIP
+    ...     found = detector(read_photo(Path("street.jpg")))
+    """
+
+    def __init__(self, runtime: Runtime, contract: ModelContract) -> None:
+        self.runtime = runtime
+        self.contract = contract
+        self.preprocessor = Preprocessor(contract)
+        self.fixed_batch = _fixed_batch(runtime, contract)
+
+    @staticmethod
+    def open(
+        model: str | os.PathLike[str], *, device: str = "auto", overrides: Mapping[str, Any] | None = None
+    ) -> Detector:
+        """Load a model with the runtime that its suffix calls for, and its contract.
+
+        Args:
+            model: path of an ONNX file or an engine.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            overrides: fields of `ModelContract` to take instead of the model's own or the assumed ones.
+
+        Raises:
+            ModelError: see `open_runtime`.
+            ContractError: the model's signature is none that detrt can serve.
+        """
+        runtime = open_runtime(model, device=device)
+        try:
+            return Detector(runtime, contract_of(runtime, overrides or {}))
+        except BaseException:
+            runtime.close()
+            raise
+
+    def __call__(self, photo: Pixels) -> Detections:
+        """Detections of one photo, (h, w, 3) uint8 RGB."""
+        return self.detect([photo])[0]
+
+    def detect(self, photos: Sequence[Pixels]) -> list[Detections]:
+        """Detections of several photos of any sizes, run as one batch (or several, where the model fixes its own)."""
+        if not photos:
+            return []
+        batch, placements = self.preprocessor(photos)
+        return self.decode(self.infer(batch, placements), placements)
+
+    def infer(self, batch: Batch, placements: Sequence[Placement]) -> dict[str, Any]:
+        """Run the network on a preprocessed batch; the outputs have one row a photo."""
+        sizes = sizes_to_feed(placements)
+        step = self.fixed_batch or len(batch)
+        parts = [
+            self._run(batch[start : start + step], sizes[start : start + step]) for start in range(0, len(batch), step)
+        ]
+        return (
+            parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
+
+    def decode(self, outputs: Mapping[str, Any], placements: Sequence[Placement]) -> list[Detections]:
+        """Detections from what `infer` returned."""
+        return decode(self.contract, outputs, placements)
+
+    def close(self) -> None:
+        """Free the model."""
+        self.runtime.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, batch: Batch, sizes: Any) -> dict[str, Any]:
+        count = len(batch)
+        if self.fixed_batch and count < self.fixed_batch:  # the last, short one: repeat a photo and drop its rows
+            fill = [0] * (self.fixed_batch - count)
+            batch, sizes = np.concatenate([batch, batch[fill]]), np.concatenate([sizes, sizes[fill]])
+        feeds: dict[str, Any] = {self.contract.input_name: batch}
+        if self.contract.sizes_name:
+            feeds[self.contract.sizes_name] = sizes
+        return {name: value[:count] for name, value in self.runtime.run(feeds).items()}
+
+
+def contract_of(runtime: Runtime, overrides: Mapping[str, Any]) -> ModelContract:
+    """The contract that travels with the model, else the one inferred from its signature; then the overrides."""
+    contract = contract_from_metadata(runtime.metadata) or contract_from_signature(
+        runtime.inputs, runtime.outputs, size=overrides.get("input_size"), class_names=COCO_NAMES
+    )
+    return contract.replaced(**overrides)
+
+
+def _fixed_batch(runtime: Runtime, contract: ModelContract) -> int | None:
+    images = next(spec for spec in runtime.inputs if spec.name == contract.input_name)
+    return images.shape[0]

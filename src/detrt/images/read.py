@@ -1,0 +1,97 @@
+"""One photo from its bytes: RGB, 8 bits, upright where people took it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from detrt.errors import ImageError
+
+Pixels = npt.NDArray[np.uint8]
+"""(height, width, 3) uint8, RGB."""
+
+MAX_PIXELS = 150_000_000
+"""A larger photo is refused before it is decoded; 450 MB of RGB is more than any camera gives."""
+
+_EXIF_MARKER = b"Exif\0\0"
+_JPEG_START = b"\xff\xd8\xff"
+
+
+def read_photo(path: Path, *, upright: bool = True) -> Pixels:
+    """Read and decode the photo at `path`; see `decode_photo`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be read: {error.strerror}.", "Check that it exists and may be read."
+        ) from error
+    return decode_photo(data, name=str(path), upright=upright)
+
+
+def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) -> Pixels:
+    """Decode a photo of any common format.
+
+    Args:
+        data: the whole file.
+        name: what to call it in an error.
+        upright: turn it as its EXIF orientation says. COCO's annotations are of the unturned pixels.
+
+    Raises:
+        ImageError: empty, cut off, of no known format, or larger than `MAX_PIXELS`.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty.", "Copy it again; it has 0 bytes.")
+    try:
+        if data.startswith(_JPEG_START) and not (upright and _EXIF_MARKER in data[:65536]):
+            pixels = _fast_jpeg(data, name)
+            if pixels is not None:
+                return pixels
+        return _any_format(data, name, upright)
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        start = data[:16].decode("ascii", "replace")
+        raise ImageError(
+            f"{name} is no image: its {len(data):,} bytes begin with {start!r}.",
+            "Give a JPEG, PNG, WebP, BMP, GIF or TIFF file.",
+        ) from None
+    except Exception as error:  # decoders raise whatever the damage leads to
+        raise ImageError(
+            f"{name} cannot be decoded: {str(error).strip().rstrip('.') or type(error).__name__}.",
+            "It is damaged or cut off; copy it again.",
+        ) from error
+
+
+def _fast_jpeg(data: bytes, name: str) -> Pixels | None:
+    """libjpeg-turbo straight to RGB, bit for bit what Pillow gives; None for the colour spaces it cannot convert."""
+    height, width, color, _ = simplejpeg.decode_jpeg_header(data)
+    _refuse_bomb(width, height, name)
+    if color not in ("YCbCr", "Gray", "RGB"):
+        return None
+    pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    return pixels
+
+
+def _any_format(data: bytes, name: str, upright: bool) -> Pixels:
+    with Image.open(io.BytesIO(data)) as image:
+        _refuse_bomb(*image.size, name)
+        image.load()
+        turned = ImageOps.exif_transpose(image) if upright else image
+        if turned.mode.startswith("I;16") or turned.mode == "I":
+            grey = np.asarray(turned).astype(np.uint16) >> 8  # Pillow would clip 16 bits to 8, not scale them
+            return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(turned.convert("RGB"))
+
+
+def _refuse_bomb(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width}x{height} = {width * height / 1e6:,.0f} megapixels, over the limit of "
+            f"{MAX_PIXELS / 1e6:,.0f}.",
+            "Scale it down or cut it into tiles first.",
+        )
