@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from detrt.errors import ContractError
@@ -64,7 +64,7 @@ class ModelContract:
     output_form: OutputForm = "detections"
     outputs: Mapping[str, str] | None = None
     sizes_name: str | None = "orig_target_sizes"
-    resize: ResizeRule = ResizeRule()
+    resize: ResizeRule = field(default_factory=ResizeRule)
     color: ColorOrder = "RGB"
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
