@@ -1,0 +1,178 @@
+"""The optional device path of a runtime: tensors that stay on the GPU, on a stream that the caller may choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from detrt.errors import ModelError
+from detrt.runtime.base import Runtime
+from detrt.signature import TensorSpec
+
+
+@dataclass(frozen=True)
+class DeviceArray:
+    """A dense row-major tensor in device memory that somebody else owns.
+
+    PyTorch (`torch.as_tensor`), CuPy (`cupy.asarray`) and Numba take it as it is, without a copy; `device_array`
+    makes one of theirs.
+    """
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The CUDA array interface, version 3 (Numba's specification), which other libraries read."""
+        return {
+            "version": 3,
+            "data": (self.pointer, False),
+            "shape": self.shape,
+            "typestr": np.dtype(self.dtype).str,
+            "strides": None,
+            "stream": None,
+        }
+
+
+class OnDevice(Protocol):
+    """What a GPU tensor of PyTorch, CuPy, Numba or detrt has in common."""
+
+    @property
+    def __cuda_array_interface__(self) -> Mapping[str, Any]: ...
+
+
+def device_array(tensor: OnDevice) -> DeviceArray:
+    """Look at somebody's GPU tensor as a DeviceArray; nothing is copied, so the tensor must stay alive.
+
+    Raises:
+        ModelError: it is not contiguous.
+    """
+    if isinstance(tensor, DeviceArray):
+        return tensor
+    told = tensor.__cuda_array_interface__
+    array = DeviceArray(int(told["data"][0]), tuple(told["shape"]), np.dtype(told["typestr"]).name)
+    dense = tuple(np.dtype(array.dtype).itemsize * int(np.prod(array.shape[i + 1 :])) for i in range(len(array.shape)))
+    if told.get("strides") not in (None, dense):
+        raise ModelError(
+            f"A device tensor of shape {array.shape} has strides {told['strides']}, not {dense}.",
+            "Make it contiguous first.",
+        )
+    return array
+
+
+class DeviceSession(Protocol):
+    """One place to run a model on the device: its own context, stream and buffers. Belongs to one thread at a time.
+
+    A caller that times a model, or that makes the network's input on the GPU itself, works with a session:
+
+        with runtime.session() as session:
+            session.shape({"images": (1, 3, 640, 640), "orig_target_sizes": (1, 2)})
+            session.upload({"images": pixels, "orig_target_sizes": sizes})  # or write into session.inputs directly
+            session.launch()
+            session.synchronize()
+    """
+
+    @property
+    def stream(self) -> int:
+        """Handle (`cudaStream_t`) of the session's own non-blocking stream."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, DeviceArray]:
+        """The input buffers at the current shape; their addresses stay the same as long as the session lives."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, DeviceArray]:
+        """The output buffers at the current shape; the next launch overwrites them."""
+        ...
+
+    def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Choose the inputs' shapes, and make ready to run at them: warm up and, where it helps, capture a CUDA graph.
+
+        Raises:
+            ModelError: the model does not take these shapes.
+        """
+        ...
+
+    def upload(self, feeds: Mapping[str, npt.NDArray[Any]], *, stream: int | None = None) -> None:
+        """Copy host arrays of the current shape into `inputs`, and wait until they are there."""
+        ...
+
+    def launch(self, *, stream: int | None = None) -> None:
+        """Enqueue one run from `inputs` to `outputs` on `stream` (own stream where None) and return at once."""
+        ...
+
+    def enqueue(self, feeds: Mapping[str, OnDevice], *, stream: int | None = None) -> Mapping[str, DeviceArray]:
+        """Enqueue a run on somebody's device tensors, shaping the session after them; returns `outputs`.
+
+        Everything is enqueued on `stream`: what the caller enqueued there before is done first, and what the caller
+        enqueues there afterwards sees the outputs. A tensor that is not one of `inputs` is copied into it.
+
+        Raises:
+            ModelError: a feed is missing or has a shape or dtype that the model does not take.
+        """
+        ...
+
+    def download(self, *, stream: int | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Wait for the stream and return the outputs as host arrays that the caller owns."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until the session's own stream is idle."""
+        ...
+
+    def close(self) -> None:
+        """Give the session back. Nothing else may be called afterwards."""
+        ...
+
+    def __enter__(self) -> DeviceSession: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class DeviceRuntime(Runtime, Protocol):
+    """A runtime whose tensors can stay on the device."""
+
+    def session(self, *, graph: bool = True) -> DeviceSession:
+        """A session of its own; several of them run side by side, each on its own stream.
+
+        Args:
+            graph: launch through a CUDA graph captured per shape; False launches kernel by kernel.
+        """
+        ...
+
+
+def check_feeds(inputs: tuple[TensorSpec, ...], given: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
+    """Hold feeds, as shape and dtype by name, against what a model takes.
+
+    Raises:
+        ModelError: one is missing, unknown, or of another dtype or shape.
+    """
+    wanted = ", ".join(map(str, inputs))
+    told = ", ".join(f"{name} {dtype} {shape}" for name, (shape, dtype) in given.items()) or "nothing"
+    for spec in inputs:
+        if spec.name not in given:
+            raise ModelError(f"The input {spec.name} was not fed; given: {told}.", f"The model takes {wanted}.")
+        shape, dtype = given[spec.name]
+        fits = len(shape) == len(spec.shape) and all(
+            want in (None, have) for want, have in zip(spec.shape, shape, strict=True)
+        )
+        if dtype != spec.dtype or not fits:
+            raise ModelError(f"The input {spec.name} was fed {dtype} {shape}.", f"The model takes {wanted}.")
+    unknown = given.keys() - {spec.name for spec in inputs}
+    if unknown:
+        raise ModelError(f"There is no input {', '.join(sorted(unknown))}.", f"The model takes {wanted}.")
