@@ -1,0 +1,157 @@
+"""Multi-scale deformable attention: each head of each query reads a few cells of each level and averages them.
+
+Three ways of reading, all of which give the same numbers where they mean the same:
+
+* `grid-sample`: bilinear, by the operator of that name, one level at a time;
+* `gather`: bilinear, as four rows picked from the value table and weighted: for runtimes that miscompile GridSample;
+* discrete: the nearest cell, one row (models trained so: `_dsp`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detrt.models.rows import take_rows
+from detrt.models.variants import Variant
+
+Sampler = Literal["grid-sample", "gather"]
+Shapes = Sequence[tuple[int, int]]  # height and width, by level
+
+
+class DeformableAttention(nn.Module):
+    """Cross-attention from queries to feature maps, at points that the queries choose around their boxes."""
+
+    num_points_scale: Tensor
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.heads = variant.heads
+        self.points = variant.points
+        self.discrete = variant.sampling == "discrete"
+        width, total = variant.hidden, variant.heads * sum(variant.points)
+        self.register_buffer("num_points_scale", torch.tensor([1 / n for n in variant.points for _ in range(n)]))
+        self.sampling_offsets = nn.Linear(width, 2 * total)
+        self.attention_weights = nn.Linear(width, total)
+        self.value_proj = nn.Linear(width, width)
+        self.output_proj = nn.Linear(width, width)
+
+    def forward(self, query: Tensor, boxes: Tensor, memory: Tensor, shapes: Shapes) -> Tensor:
+        """Attend.
+
+        Args:
+            query: (N, Q, C).
+            boxes: (N, Q, 4) as cx, cy, w, h in 0..1: offsets are counted in halves of the box, over the points.
+            memory: (N, cells of all levels, C).
+            shapes: of the levels.
+
+        Returns:
+            (N, Q, C).
+        """
+        batch, queries, _ = query.shape
+        offsets = self.sampling_offsets(query).view(batch, queries, self.heads, -1, 2)
+        weights = self.attention_weights(query).view(batch, queries, self.heads, -1).softmax(-1)
+        reach = 0.5 * self.num_points_scale[:, None] * boxes[:, :, None, None, 2:]
+        places = boxes[:, :, None, None, :2] + offsets * reach
+        value = self.value_proj(memory).view(batch, memory.shape[1], self.heads, -1)
+        read = sampled_nearest if self.discrete else sampled_by_grid
+        attended: Tensor = self.output_proj(read(value, places, weights, shapes, self.points))
+        return attended
+
+
+def sampled_by_grid(value: Tensor, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
+    """Weighted mean of bilinear samples; outside of the map there are zeros.
+
+    Args:
+        value: (N, cells, heads, D).
+        places: (N, Q, heads, P, 2), x and y in 0..1 over the map; P points of all levels, level by level.
+        weights: (N, Q, heads, P).
+        shapes: height and width, by level.
+        points: how many of the P points each level has.
+
+    Returns:
+        (N, Q, heads * D).
+    """
+    batch, queries, heads, _, _ = places.shape
+    grid = (2 * places - 1).transpose(1, 2).flatten(0, 1)
+    maps = value.permute(0, 2, 3, 1).flatten(0, 1).split([height * width for height, width in shapes], dim=-1)
+    samples = [
+        functional.grid_sample(level.unflatten(-1, shape), at, padding_mode="zeros", align_corners=False)
+        for level, shape, at in zip(maps, shapes, grid.split(list(points), dim=2), strict=True)
+    ]
+    weighted = torch.cat(samples, dim=-1) * weights.transpose(1, 2).reshape(batch * heads, 1, queries, -1)
+    return weighted.sum(-1).view(batch, -1, queries).transpose(1, 2)
+
+
+def sampled_by_gather(value: Tensor, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
+    """The same as `sampled_by_grid`, from rows of the value table.
+
+    A sample mixes the two columns and two rows of cells around it. Their weights are the hat function
+    max(0, 1 - |distance|), which is bilinear inside; the pair of cells is held inside of the map, so a place beyond
+    the border is further than 1 from both and fades to zero as if cells of zeros lay there.
+    """
+    levels = Levels.of(shapes, points).to(places)
+    at = places * levels.extent - 0.5
+    first = torch.minimum(at.floor().clamp(min=0), levels.extent - 2)
+    distance = (at - first).unsqueeze(-1) - torch.tensor([0.0, 1.0]).to(places)
+    hat = (1 - distance.abs()).relu()  # (N, Q, heads, P, 2 axes, 2 cells)
+    corners = hat[..., 1, :, None] * hat[..., 0, None, :] * weights[..., None, None]
+    cell = levels.cell(first)[..., None] + levels.corner_steps
+    return _weighted_rows(value, cell, corners.flatten(-2))
+
+
+def sampled_nearest(value: Tensor, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
+    """The same with the nearest cell instead of a mixture; places beyond the border read the border."""
+    levels = Levels.of(shapes, points).to(places)
+    nearest = torch.minimum((places * levels.extent).floor().clamp(min=0), levels.extent - 1)
+    return _weighted_rows(value, levels.cell(nearest)[..., None], weights[..., None])
+
+
+class Levels:
+    """The constants that turn a place into a row of the value table, for each of the P points.
+
+    Attributes:
+        extent: (P, 2) float, width and height of the point's level.
+        start: (P,) integer, row of the level's first cell.
+        corner_steps: (P, 4) integer, from a cell to itself, its right, lower and lower right neighbour.
+    """
+
+    def __init__(self, extent: Tensor, start: Tensor) -> None:
+        self.extent = extent
+        self.start = start
+        self.width = extent[:, 0].int()
+        one = torch.ones_like(self.width)
+        self.corner_steps = torch.stack([0 * one, one, self.width, self.width + one], dim=1)
+
+    @staticmethod
+    def of(shapes: Shapes, points: Sequence[int]) -> Levels:
+        """For `points` of each level."""
+        extents, starts, start = [], [], 0
+        for (height, width), count in zip(shapes, points, strict=True):
+            extents += [(float(width), float(height))] * count
+            starts += [start] * count
+            start += height * width
+        return Levels(torch.tensor(extents), torch.tensor(starts, dtype=torch.int32))
+
+    def to(self, like: Tensor) -> Levels:
+        """On the device and in the floating-point type of `like`."""
+        return Levels(self.extent.to(like), self.start.to(like.device))
+
+    def cell(self, at: Tensor) -> Tensor:
+        """Rows of whole x and y (..., P, 2); in integers, since float16 counts only to 2048 without gaps."""
+        column, row = at.int().unbind(-1)
+        return row * self.width + column + self.start
+
+
+def _weighted_rows(value: Tensor, cell: Tensor, weights: Tensor) -> Tensor:
+    """Sum over points and corners: `cell` and `weights` are (N, Q, heads, P, corners)."""
+    batch, cells, heads, depth = value.shape
+    queries = cell.shape[1]
+    head = torch.arange(heads, dtype=cell.dtype, device=cell.device)[:, None, None]
+    rows = take_rows(value.reshape(batch, cells * heads, depth), (cell * heads + head).reshape(batch, -1))
+    rows = rows.view(batch, queries, heads, -1, depth)
+    return (rows * weights.reshape(batch, queries, heads, -1, 1)).sum(3).view(batch, queries, heads * depth)
