@@ -65,7 +65,7 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def select(self, rows: npt.NDArray[Any]) -> Detections:
+    def select(self, rows: npt.NDArray[Any] | Sequence[int]) -> Detections:
         """The detections that a boolean mask or ascending indices pick."""
         return Detections(self.boxes[rows], self.scores[rows], self.labels[rows])
 

@@ -1,7 +1,11 @@
-"""The `detrt` command: one module a command; each reads options, calls one function of a room below, and prints."""
+"""The `detrt` command: one module a command; each reads options, calls one function of a room below, and prints.
+
+The commands are registered by their import, in the order in which `detrt --help` lists them.
+"""
 
 from __future__ import annotations
 
+from detrt.cli import evaluate, predict
 from detrt.cli.app import main
 
-__all__ = ["main"]
+__all__ = ["evaluate", "main", "predict"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
 from detrt.errors import ImageError
 from detrt.images.read import Pixels, read_photo
-from detrt.images.video import frames_of
+from detrt.images.video import frames_of, video_info
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"})
@@ -49,6 +50,7 @@ class Frame:
     path: Path
     index: int
     image: Pixels
+    rate: Fraction
 
     @property
     def name(self) -> str:
@@ -56,6 +58,17 @@ class Frame:
 
     def pixels(self) -> Pixels:
         return self.image
+
+
+@dataclass(frozen=True, eq=False)
+class Unreadable:
+    """What is left of a video from its damage on."""
+
+    name: str
+    error: ImageError
+
+    def pixels(self) -> Pixels:
+        raise self.error
 
 
 def find_files(sources: Sequence[str]) -> list[Path]:
@@ -77,14 +90,24 @@ def find_files(sources: Sequence[str]) -> list[Path]:
     return files
 
 
-def open_items(files: Sequence[Path], *, upright: bool = True) -> Iterator[Photo | Frame]:
-    """The images of `files`, in order; a video gives one for every frame."""
+def open_items(files: Sequence[Path], *, upright: bool = True) -> Iterator[Item]:
+    """The images of `files`, in order: a video's frames one by one, and its damage as an item that fails."""
     for file in files:
         if is_video(file):
-            for index, image in enumerate(frames_of(file)):
-                yield Frame(file, index, image)
+            try:
+                rate = video_info(file).rate
+                for index, image in enumerate(frames_of(file)):
+                    yield Frame(file, index, image, rate)
+            except ImageError as error:
+                yield Unreadable(str(file), error)
         else:
             yield Photo(file, upright)
+
+
+def count_items(files: Sequence[Path]) -> int | None:
+    """How many images `open_items` will give; None where a video does not say how long it is."""
+    counts = [video_info(file).frames if is_video(file) else 1 for file in files]
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 def is_video(file: Path) -> bool:

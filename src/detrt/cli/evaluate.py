@@ -1,0 +1,79 @@
+"""`detrt eval`: the COCO AP of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from detrt.cli import options
+from detrt.cli.app import app
+from detrt.cli.console import err, out, progress_bars, time_summary
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  detrt eval model.onnx --annotations instances_val2017.json --images val2017\n
+  detrt eval model.engine --annotations instances_val2017.json --images val2017 --batch 8 --json ap.json
+"""
+
+
+@app.command("eval", epilog=EXAMPLES)
+def evaluate(
+    model: options.Model,
+    annotations: Annotated[Path, typer.Option(metavar="JSON", help="COCO's instances file.")],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="The folder of its photos.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos by id.")] = None,
+    batch: options.BatchSize = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Print the AP of each class.")] = False,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure as JSON.")] = None,
+    device: options.Device = "auto",
+    contract: options.Contract = None,
+) -> None:
+    """Score a model on a COCO set: the twelve figures and the AP of each class."""
+    from detrt import evaluate as room
+    from detrt.detector import Detector
+    from detrt.evaluate.journal import journal_of
+    from detrt.evaluate.report import write_json
+    from detrt.files import sha256_of
+    from detrt.models.registry import resolve_model
+
+    file = resolve_model(model)
+    dataset = room.coco_dataset(annotations, images, limit=limit)
+    model_hash = sha256_of(file)
+    journal = journal_of(model_hash, annotations, images)
+    with Detector.open(file, device=device, overrides=options.contract_overrides(contract)) as detector:
+        try:
+            with progress_bars() as progress:
+                done = room.evaluate(
+                    detector,
+                    dataset,
+                    batch=batch,
+                    journal=journal,
+                    model_hash=model_hash,
+                    resume=resume,
+                    progress=progress,
+                )
+        except BaseException:
+            err.print(f"What was computed is kept in {journal}; the same command with --resume goes on from there.")
+            raise
+        name = detector.runtime.name
+    if json:
+        write_json(json, done, model=file, model_hash=model_hash, runtime=name)
+    out.print(_table(done.scores.figures))
+    if per_class:
+        out.print(_table(done.scores.by_class))
+    err.print(
+        f"{len(dataset.photos)} photos ({done.resumed} resumed) on {name}, batch {batch}: "
+        f"{time_summary(done.times, done.seconds)}; scoring {done.scoring_seconds:.1f} s"
+    )
+
+
+def _table(figures: dict[str, float]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in figures.items():
+        table.add_row(name, f"{value:6.2f}")
+    return table

@@ -1,0 +1,105 @@
+"""A COCO set: which photos, which boxes, and which category a model's label means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detrt.contract import ModelContract
+from detrt.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class CocoPhoto:
+    """A photo of the set; its name is its path."""
+
+    id: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class CocoDataset:
+    """Annotations as COCO's JSON has them, and where their photos are."""
+
+    annotations: dict[str, Any]
+    photos: tuple[CocoPhoto, ...]
+    category_ids: tuple[int, ...]
+    category_names: tuple[str, ...]
+
+    def categories_of(self, contract: ModelContract) -> tuple[int, ...]:
+        """The category id of each label of a model.
+
+        By name where the model knows its class names and all of the set's are among them; else by position, where
+        there are as many classes as categories.
+
+        Raises:
+            DatasetError: neither holds, so that a label could mean anything.
+        """
+        by_name = dict(zip(self.category_names, self.category_ids, strict=True))
+        if contract.class_names and set(self.category_names) <= set(contract.class_names):
+            return tuple(by_name.get(name, -1) for name in contract.class_names)
+        if len(contract.class_names) in (0, len(self.category_ids)):
+            return self.category_ids
+        raise DatasetError(
+            f"The model has {len(contract.class_names)} classes ({_some(contract.class_names)}), the annotations "
+            f"{len(self.category_ids)} categories ({_some(self.category_names)}), and the names do not match.",
+            "Give the model's class names in its labels' order: --contract names=FILE (one name a line).",
+        )
+
+
+def coco_dataset(annotations: Path, images: Path, *, limit: int | None = None) -> CocoDataset:
+    """Read a COCO set; with `limit` only its first photos by id.
+
+    Raises:
+        DatasetError: the JSON is none of COCO's detection sets, or photos that it lists are missing.
+    """
+    content = _read(annotations)
+    listed = sorted(content["images"], key=lambda image: int(image["id"]))[:limit]
+    photos = tuple(CocoPhoto(int(image["id"]), images / image["file_name"]) for image in listed)
+    missing = [photo.path.name for photo in photos if not photo.path.is_file()]
+    if missing or not photos:
+        raise DatasetError(
+            f"{len(missing)} of the {len(photos)} photos of {annotations} are not in {images} ({_some(missing)})."
+            if photos
+            else f"{annotations} lists no photos.",
+            "Give the folder that holds them: --images DIR",
+        )
+    kept = {photo.id for photo in photos}
+    content["images"] = listed
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] in kept]
+    categories = sorted(content["categories"], key=lambda category: int(category["id"]))
+    return CocoDataset(
+        content,
+        photos,
+        tuple(int(category["id"]) for category in categories),
+        tuple(str(category["name"]) for category in categories),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        boxes = [row["bbox"] for row in content["annotations"] if len(row["bbox"]) == 4]
+        complete = len(boxes) == len(content["annotations"]) and all("id" in image for image in content["images"])
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}.", "Check the path of --annotations.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path} is not a COCO detection set: {type(error).__name__} {error}.",
+            "It needs images, annotations with bbox, and categories, as in instances_val2017.json.",
+        ) from error
+    if not complete or not content.get("categories"):
+        raise DatasetError(
+            f"{path} lacks boxes, image ids or categories.", "Give the instances file, not captions or keypoints."
+        )
+    for row in content["annotations"]:
+        row.setdefault("iscrowd", 0)
+        row.setdefault("area", row["bbox"][2] * row["bbox"][3])
+    return content  # type: ignore[no-any-return]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,117 @@
+"""Where outcomes go: a line of JSON an image, annotated pictures and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol
+
+import orjson
+from PIL import Image
+
+from detrt.errors import UsageError
+from detrt.images.draw import draw
+from detrt.images.sources import Frame
+from detrt.images.video import VideoWriter
+from detrt.pipeline import Outcome
+
+
+class Sink(Protocol):
+    """Takes every outcome as soon as it is there, so that an interrupt loses nothing."""
+
+    def add(self, outcome: Outcome) -> None: ...
+
+    def __enter__(self) -> Sink: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class JsonLines:
+    """A line an image: its name, width, height and detections; or its name and the error."""
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self._path, self._names = path, class_names
+
+    def __enter__(self) -> JsonLines:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = self._path.open("wb")
+        except OSError as error:
+            raise UsageError(
+                f"{self._path} cannot be written: {error.strerror}.", "Give another --json FILE."
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, outcome: Outcome) -> None:
+        """Write the line and flush it."""
+        self._file.write(orjson.dumps(json_row(outcome, self._names)) + b"\n")
+        self._file.flush()
+
+
+def json_row(outcome: Outcome, class_names: Sequence[str] = ()) -> dict[str, Any]:
+    """One image's result, as every detrt program writes it."""
+    row: dict[str, Any] = {"image": outcome.item.name}
+    if outcome.error or outcome.detections is None or outcome.pixels is None:
+        return row | {"error": str(outcome.error)}
+    height, width = outcome.pixels.shape[:2]
+    return row | {"width": width, "height": height, "detections": outcome.detections.to_json(class_names)}
+
+
+class Pictures:
+    """Annotated copies: photos as JPEG, the frames of a video as a video, all in one folder."""
+
+    def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
+        self._folder, self._names = folder, class_names
+        self._taken: set[str] = set()
+        self._video: tuple[Path, VideoWriter] | None = None
+
+    def __enter__(self) -> Pictures:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self._folder} cannot be made: {error.strerror}.", "Give another --save DIR.") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_video()
+
+    def add(self, outcome: Outcome) -> None:
+        """Draw and write the image; one without a result leaves no picture."""
+        if outcome.pixels is None or outcome.detections is None:
+            return
+        picture = draw(outcome.pixels, outcome.detections, self._names)
+        if isinstance(outcome.item, Frame):
+            self._writer(outcome.item).add(picture)
+            return
+        self._end_video()
+        Image.fromarray(picture).save(self._folder / self._free(Path(outcome.item.name).stem, ".jpg"), quality=92)
+
+    def _writer(self, frame: Frame) -> VideoWriter:
+        if self._video is None or self._video[0] != frame.path:
+            self._end_video()
+            target = self._folder / self._free(frame.path.stem, ".mp4")
+            self._video = frame.path, VideoWriter(target, frame.image.shape[:2], frame.rate)
+        return self._video[1]
+
+    def _end_video(self) -> None:
+        if self._video:
+            self._video[1].close()
+            self._video = None
+
+    def _free(self, stem: str, suffix: str) -> str:
+        """A name that no other image of this run has: two folders may hold a photo of the same name."""
+        name, number = stem + suffix, 2
+        while name in self._taken:
+            name, number = f"{stem}-{number}{suffix}", number + 1
+        self._taken.add(name)
+        return name
