@@ -31,7 +31,7 @@ def main() -> int:
     photos = sorted((options.shared / "coco" / "val").glob("*.jpg"))[:PHOTOS] if options.shared else []
     environment = os.environ | ({"DETRT_MODELS": str(options.shared / "models")} if options.shared else {})
 
-    if not _detrt("models", "path", MODEL, env=environment, quiet=True) == 0:
+    if _detrt("models", "path", MODEL, env=environment, quiet=True) != 0:
         code = _detrt("models", "pull", MODEL, env=environment)
         if code:
             return code

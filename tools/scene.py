@@ -61,7 +61,8 @@ def _stop_sign(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float) -> 
     for size, color in ((radius, (235, 235, 235)), (radius * 0.93, (186, 22, 28))):
         corners = [math.pi / 8 + k * math.pi / 4 for k in range(8)]
         draw.polygon(_at(*(v for a in corners for v in (x + size * math.cos(a), y + size * math.sin(a)))), fill=color)
-    draw.text(_at(x, y), "STOP", fill=(245, 245, 245), font=_font(52), anchor="mm", stroke_width=3, stroke_fill=(245, 245, 245))
+    white = (245, 245, 245)
+    draw.text(_at(x, y), "STOP", fill=white, font=_font(52), anchor="mm", stroke_width=3, stroke_fill=white)
 
 
 def _traffic_light(draw: ImageDraw.ImageDraw, x: float, y: float) -> None:
@@ -95,14 +96,16 @@ def _ball(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float) -> None:
         px, py = (x, y) if k == 5 else (x + radius * 0.72 * math.cos(angle), y + radius * 0.72 * math.sin(angle))
         size = radius * 0.3
         corners = [angle + j * 2 * math.pi / 5 for j in range(5)]
-        draw.polygon(_at(*(v for a in corners for v in (px + size * math.cos(a), py + size * math.sin(a)))), fill=(25, 25, 28))
+        points = (v for a in corners for v in (px + size * math.cos(a), py + size * math.sin(a)))
+        draw.polygon(_at(*points), fill=(25, 25, 28))
 
 
 def _bus(draw: ImageDraw.ImageDraw, x: float, y: float) -> None:
     draw.rounded_rectangle(_at(x, y - 60, x + 380, y + 110), radius=14 * ZOOM, fill=(196, 30, 36))
     draw.rectangle(_at(x, y + 62, x + 380, y + 74), fill=(245, 240, 230))
     for k in range(5):
-        draw.rounded_rectangle(_at(x + 14 + k * 60, y - 44, x + 66 + k * 60, y + 20), radius=6 * ZOOM, fill=(60, 78, 92))
+        window = _at(x + 14 + k * 60, y - 44, x + 66 + k * 60, y + 20)
+        draw.rounded_rectangle(window, radius=6 * ZOOM, fill=(60, 78, 92))
     draw.rounded_rectangle(_at(x + 318, y - 44, x + 372, y + 100), radius=6 * ZOOM, fill=(72, 92, 108))
     for wheel in (70, 300):
         draw.ellipse(_at(x + wheel - 34, y + 76, x + wheel + 34, y + 144), fill=(24, 24, 26))

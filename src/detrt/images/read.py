@@ -15,8 +15,8 @@ from detrt.errors import ImageError
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3) uint8, RGB."""
 
-MAX_PIXELS = 150_000_000
-"""A larger photo is refused before it is decoded; 450 MB of RGB is more than any camera gives."""
+MAX_PIXELS = 2 * (1 << 30) // 4 // 3
+"""A larger photo is refused before it is decoded: Pillow's own limit, 179 megapixels, half a gigabyte of RGB."""
 
 _EXIF_MARKER = b"Exif\0\0"
 _JPEG_START = b"\xff\xd8\xff"
@@ -54,6 +54,8 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
         return _any_format(data, name, upright)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, str(error).split(" exceeds", 1)[0]) from None
     except UnidentifiedImageError:
         start = data[:16].decode("ascii", "replace")
         raise ImageError(
@@ -90,8 +92,9 @@ def _any_format(data: bytes, name: str, upright: bool) -> Pixels:
 
 def _refuse_bomb(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} has {width}x{height} = {width * height / 1e6:,.0f} megapixels, over the limit of "
-            f"{MAX_PIXELS / 1e6:,.0f}.",
-            "Scale it down or cut it into tiles first.",
-        )
+        raise _too_large(name, f"Image size ({width * height} pixels)")
+
+
+def _too_large(name: str, size: str) -> ImageError:
+    limit = f"{MAX_PIXELS / 1e6:,.0f} megapixels"
+    return ImageError(f"{name} is over the limit of {limit}: {size}.", "Scale it down or cut it into tiles first.")
