@@ -99,6 +99,23 @@ def registry_from_yaml(text: str) -> dict[str, PublishedModel]:
     return models
 
 
+def model_of_name(name: str) -> PublishedModel:
+    """The model of that name, or whose file is called so.
+
+    Raises:
+        ModelError: nobody here knows it; says what comes near.
+    """
+    known = registry()
+    for model in known.values():
+        if name in (model.name, model.file):
+            return model
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    raise ModelError(
+        f"No published model is called '{name}' here.",
+        f"Did you mean {' or '.join(near)}?" if near else f"The names are {', '.join(known)}.",
+    )
+
+
 def cache_folder() -> Path:
     """Where pulled models are kept."""
     return settings.cache_dir() / "models"
