@@ -1,1 +1,1 @@
-"""Build a TensorRT engine and its manifest; the TensorRT flavours (10.x, 11.x, RTX)."""
+"""Build a TensorRT engine and its manifest, on every flavour: TensorRT 10, TensorRT 11, TensorRT-RTX."""
