@@ -5,7 +5,7 @@ docs/precision.md tells the rules in words. Each returns reasons by node number;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 import onnx
@@ -31,12 +31,13 @@ TOLERATED_ROUNDINGS = 32.0
 
 def must_stay(index: GraphIndex, narrow: Narrow, ranges: Ranges | None) -> Reasons:
     """Why each node that must stay in float32 must. Without `ranges`, by operators, constants and place only."""
-    reasons: Reasons = {}
-    rules = [_opaque(index), _constants(index, narrow), _decoding(index), _scales(index, narrow)]
+    decoding = _decoding(index)
+    reasons = dict(decoding)
+    rules = [_opaque(index), _constants(index, narrow), _scales(index, narrow)]
     if ranges is None:
         rules.append(_unmeasured(index, narrow))
     else:
-        rules += [_range(index, narrow, ranges), _noise(index, narrow, ranges)]
+        rules += [_range(index, narrow, ranges), _noise(index, narrow, ranges, decoding)]
     for rule in rules:
         for number, reason in rule:
             reasons.setdefault(number, reason)
@@ -66,14 +67,14 @@ def _constants(index: GraphIndex, narrow: Narrow) -> Iterator[tuple[int, str]]:
                 yield number, f"its constant {values.max():.3g} is zero in {_name(narrow)}"
 
 
-def _decoding(index: GraphIndex) -> Iterator[tuple[int, str]]:
+def _decoding(index: GraphIndex) -> Reasons:
     """Arithmetic on boxes, scores and positions: what follows the last learned layer on the way to a float output.
 
     Its results are pixels of photos up to thousands wide, or indices: 11 bits do not hold them. Walking back from the
     outputs stops at sums of products (with their bias) and at feature maps. Nodes that only pass numbers on stay where
     something before them computed in float32, so that nothing is rounded on the way.
     """
-    found: dict[int, str] = {}
+    found: Reasons = {}
     pending = [(name, f"leads from the last layer to the output {name}") for name in index.outputs]
     for node in index.nodes:
         wide = [node.input[slot] for slot in ops.FLOAT32_SLOTS.get(node.op_type, ()) if slot < len(node.input)]
@@ -94,7 +95,7 @@ def _decoding(index: GraphIndex) -> Iterator[tuple[int, str]]:
         sources = (index.producer.get(name) for name in index.float_inputs(node))
         if node.op_type in ops.CARRIERS and not any(source in found for source in sources):
             del found[number]  # passes on what a layer made: narrow already
-    yield from found.items()
+    return found
 
 
 def _is_layer(index: GraphIndex, node: NodeProto) -> bool:
@@ -103,6 +104,11 @@ def _is_layer(index: GraphIndex, node: NodeProto) -> bool:
         return True
     if node.op_type in ops.PRODUCTS:
         return not any(name in index.constants and index.rank(name) == 1 for name in node.input[:2])
+    return _is_bias(index, node)
+
+
+def _is_bias(index: GraphIndex, node: NodeProto) -> bool:
+    """Whether a node adds a constant to a product."""
     if node.op_type != "Add" or not any(name in index.constants for name in node.input):
         return False
     sources = [index.producer[name] for name in node.input if name in index.producer]
@@ -155,20 +161,25 @@ def _range(index: GraphIndex, narrow: Narrow, ranges: Ranges) -> Iterator[tuple[
             yield number, f"sums up to {error.inner:,.0f} inside"
 
 
-def _noise(index: GraphIndex, narrow: Narrow, ranges: Ranges) -> Iterator[tuple[int, str]]:
-    """Nodes that rounding hurts, and those that make what they read: a rounded input would hurt as much."""
+def _noise(index: GraphIndex, narrow: Narrow, ranges: Ranges, decoding: Container[int]) -> Iterator[tuple[int, str]]:
+    """Nodes that rounding hurts, and those that make what they read: a rounded input would hurt as much.
+
+    What the decoding reads is the exception: the last layer's own rounding is what is meant by a narrow network.
+    """
     limit = TOLERATED_ROUNDINGS * _UNIT_ROUNDING[narrow]
     for number, node in enumerate(index.nodes):
         error = ranges.nodes.get(key_of(node))
         if error is None or error.noise <= limit:
             continue
         yield number, f"rounding costs {_share(error.noise)} of what it tells apart"
+        if number in decoding:
+            continue
         for source in _makers(index, number):
             yield source, f"feeds {index.nodes[number].op_type} {key_of(node)}, which rounding hurts"
 
 
 def _makers(index: GraphIndex, number: int) -> Iterator[int]:
-    """The nodes that computed a node's float inputs, and those that only passed them on in between."""
+    """The nodes that computed a node's float inputs, a product before its bias, and those that only passed them on."""
     pending, seen = list(index.float_inputs(index.nodes[number])), set()
     while pending:
         source = index.producer.get(pending.pop())
@@ -176,7 +187,7 @@ def _makers(index: GraphIndex, number: int) -> Iterator[int]:
             continue
         seen.add(source)
         yield source
-        if index.nodes[source].op_type in ops.CARRIERS:
+        if index.nodes[source].op_type in ops.CARRIERS or _is_bias(index, index.nodes[source]):
             pending += index.float_inputs(index.nodes[source])
 
 
