@@ -16,10 +16,10 @@ from tests.graph.test_macs import model, node, weight
 
 def test_a_foreign_detector_is_inferred_and_says_so(femto: Path) -> None:
     summary = summarise(load(femto))
-    assert summary.origin == "signature"
-    assert summary.contract is not None
-    assert summary.contract.input_size == (416, 416)
-    assert "resize" in summary.contract.assumed
+    assert summary.serving.origin == "signature"
+    assert summary.serving.contract is not None
+    assert summary.serving.contract.input_size == (416, 416)
+    assert "resize" in summary.serving.contract.assumed
     assert summary.opsets == {"": 17}
     assert [spec.name for spec in summary.outputs] == ["labels", "boxes", "scores"]
     assert summary.nodes == len(load(femto).graph.node)
@@ -29,14 +29,14 @@ def test_a_foreign_detector_is_inferred_and_says_so(femto: Path) -> None:
 def test_a_contract_in_the_file_is_read(femto: Path) -> None:
     contract = ModelContract(input_size=(416, 416), family="DEIMv2", variant="femto")
     summary = summarise(with_contract(load(femto), contract))
-    assert summary.origin == "file"
-    assert summary.contract == contract
+    assert summary.serving.origin == "file"
+    assert summary.serving.contract == contract
 
 
 def test_a_model_that_is_no_detector_says_why() -> None:
     summary = summarise(model([node("MatMul", "x w")], {"x": ["N", 16]}, {"w": weight(16, 8)}))
-    assert summary.contract is None
-    assert "x float32 (N, 16)" in summary.unservable
+    assert summary.serving.contract is None
+    assert "x float32 (N, 16)" in summary.serving.unservable
     assert summary.macs.total == 16 * 8
 
 
@@ -44,7 +44,7 @@ def test_a_damaged_contract_is_told_and_the_rest_still_counted() -> None:
     graph = model([node("MatMul", "x w")], {"x": ["N", 16]}, {"w": weight(16, 8)})
     helper.set_model_props(graph, {"detrt.contract": "1", "detrt.input_size": "not json"})
     summary = summarise(graph)
-    assert "cannot be read" in summary.unservable
+    assert "cannot be read" in summary.serving.unservable
     assert summary.ops == {"MatMul": 1}
 
 

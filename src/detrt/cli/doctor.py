@@ -45,13 +45,16 @@ def doctor(
         out.print(f"[bold]GPU[/]  {gpu.name}, compute capability {capability}, {gpu.memory:,} MiB, driver {gpu.driver}")
     if not found.gpus:
         out.print(f"[bold]GPU[/]  none: {escape(found.no_gpu)}")
-    table = Table("", "version", "gives", "", box=None, pad_edge=False, show_header=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
     for package in found.packages:
+        detail = f"({package.detail})" if package.detail else ""
+        missing = f"\n{package.detail.rstrip('.')}. Install: {package.install}"
         table.add_row(
-            f"[green]yes[/] {package.name}" if package.usable else f"[red]no [/] {package.name}",
-            escape(package.version or ""),
-            package.gives,
-            escape(package.detail if package.usable else f"{package.detail}. Install: {package.install}"),
+            "[green]yes[/]" if package.usable else "[red]no[/]",
+            f"{package.name} {escape(package.version or '')}",
+            f"{package.gives} [dim]{escape(detail)}[/]"
+            if package.usable
+            else f"{package.gives}[dim]{escape(missing)}[/]",
         )
     out.print()
     out.print(table)

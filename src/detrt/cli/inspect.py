@@ -17,13 +17,14 @@ from detrt.cli.console import out
 
 if TYPE_CHECKING:
     from detrt.contract import ModelContract
-    from detrt.graph.summary import ModelSummary
+    from detrt.graph.summary import ModelSummary, Serving
 
 EXAMPLES = """
 [bold]Examples[/]
 
   detrt inspect model.onnx\n
   detrt inspect deimv2-femto\n
+  detrt inspect model.engine\n
   detrt inspect model.onnx --json | jq .macs.total
 """
 FREQUENT = 12  # operators that the table names one by one
@@ -34,36 +35,35 @@ def inspect(
     model: options.Model,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print a model's contract, inputs and outputs, opset, operators, parameters and MACs."""
-    from detrt.graph.onnx_file import load
-    from detrt.graph.summary import summarise
+    """Print what a model expects and returns, what it holds (opset, operators, parameters) and what it costs (MACs)."""
     from detrt.models.registry import resolve_model
 
     path = resolve_model(model)
-    _only_onnx(path)
-    summary = summarise(load(path))
+    facts, serving, report = _engine(path) if path.suffix == ".engine" else _onnx(path)
     if json:
         import orjson
 
-        report = {"file": str(path), "bytes": path.stat().st_size} | asdict(summary)
+        report = {"file": str(path), "bytes": path.stat().st_size} | report | {"serving": asdict(serving)}
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
         return
     out.print(f"[bold]{escape(str(path))}[/]  {path.stat().st_size / 1e6:.1f} MB\n")
-    out.print(_table(_facts(summary)))
+    out.print(_table({name: escape(value) for name, value in facts.items()}))
     out.print()
-    if summary.contract is None:
-        out.print(f"[bold red]Not servable:[/] {escape(summary.unservable)}")
+    if serving.contract is None:
+        out.print(f"[bold red]Not servable:[/] {escape(serving.unservable)}")
         return
-    read = "read from the file" if summary.origin == "file" else "inferred from the signature"
+    read = "read from the file" if serving.origin == "file" else "inferred from the signature"
     out.print(
-        f"[bold]Contract[/], {read}{'; [yellow]?[/] marks what is assumed' if summary.contract.assumed else ''}\n"
+        f"[bold]Contract[/], {read}{'; [yellow]?[/] marks what is assumed' if serving.contract.assumed else ''}\n"
     )
-    out.print(_table(_contract(summary.contract)))
+    out.print(_table(_contract(serving.contract)))
 
 
-def _only_onnx(path: Path) -> None:
-    """Say how to look into what is not ONNX."""
+def _onnx(path: Path) -> tuple[dict[str, str], Serving, dict[str, Any]]:
+    """What an ONNX file holds: for people, for serving, for programs."""
     from detrt.errors import ModelError
+    from detrt.graph.onnx_file import load
+    from detrt.graph.summary import summarise
 
     if path.suffix in (".pth", ".pt", ".safetensors"):
         raise ModelError(
@@ -71,7 +71,30 @@ def _only_onnx(path: Path) -> None:
             f"Make an ONNX of it and inspect that: detrt export {path}",
         )
     if path.suffix != ".onnx":
-        raise ModelError(f"{path.name} is not a model that can be looked into.", "Give an ONNX file.")
+        raise ModelError(f"{path.name} is no model that can be looked into.", "Give an ONNX file or an engine.")
+    summary = summarise(load(path))
+    return _facts(summary), summary.serving, asdict(summary)
+
+
+def _engine(path: Path) -> tuple[dict[str, str], Serving, dict[str, Any]]:
+    """What an engine is, by the manifest beside it; it is not loaded, so it may be another machine's."""
+    from detrt.engine.manifest import manifest_of
+    from detrt.graph.summary import serving_of
+
+    manifest = manifest_of(path)
+    least, usual, most = manifest.batch
+    facts = {
+        "needs": manifest.needs,
+        "precision": f"{manifest.precision} {manifest.precision_note}".strip(),
+        "batch": f"{least} to {most}, best at {usual}" if most > 1 else "1",
+        "inputs": "\n".join(map(str, manifest.inputs)),
+        "outputs": "\n".join(map(str, manifest.outputs)),
+        "layers": ", ".join(f"{count:,} in the {what}" for what, count in manifest.layers.items()),
+        "plugins": ", ".join(library.path for library in manifest.plugins) or "none",
+        "built from": f"{manifest.onnx} (SHA-256 {manifest.onnx_sha256[:16]}...), by detrt {manifest.detrt}",
+        "again": manifest.rebuild_command(path),
+    }
+    return facts, serving_of(manifest.metadata, manifest.inputs, manifest.outputs), asdict(manifest)
 
 
 def _facts(summary: ModelSummary) -> dict[str, str]:
@@ -93,16 +116,22 @@ def _facts(summary: ModelSummary) -> dict[str, str]:
 
 
 def _contract(contract: ModelContract) -> dict[str, str]:
+    """The contract's fields for people; what was assumed carries a mark."""
     shown: dict[str, Any] = {field.name: getattr(contract, field.name) for field in fields(contract)}
-    shown["input_size"] = "x".join(map(str, contract.input_size)) + " (height x width)"
-    shown["outputs"] = ", ".join(f"{role} = {contract.output(role)}" for role in contract.outputs or ())
-    shown["resize"] = ", ".join(f"{key} {value}" for key, value in vars(contract.resize).items())
-    shown["class_names"] = f"{len(contract.class_names)}: {', '.join(contract.class_names[:5])} ..."
-    if not contract.class_names:
-        shown["class_names"] = "none"
+    names = contract.class_names
+    shown |= {
+        "input_size": "x".join(map(str, contract.input_size)) + " (height x width)",
+        "outputs": ", ".join(f"{role} = {contract.output(role)}" for role in contract.outputs or ()),
+        "resize": ", ".join(f"{key} {value}" for key, value in vars(contract.resize).items()),
+        "scale": f"{contract.scale:.6g}",
+        "class_names": f"{len(names)}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else "none",
+    }
     del shown["assumed"]
-    marked = {name: f"{value} [yellow]?[/]" for name, value in shown.items() if name in contract.assumed}
-    return {name: marked.get(name, escape(str(value))) for name, value in shown.items()}
+    return {
+        name: escape(str(value)) + (" [yellow]?[/]" if name in contract.assumed else "")
+        for name, value in shown.items()
+        if value not in ("", None)
+    }
 
 
 def _table(rows: Mapping[str, str]) -> Table:

@@ -58,7 +58,9 @@ def listed(context: typer.Context) -> None:
         return
     from detrt.models.registry import cache_folder, place, registry
 
-    table = Table("name", "family", "kind", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True, min_width=max(map(len, registry())))
+    table.add_column("kind")
     for heading in ("size", "AP", "file"):
         table.add_column(heading, justify="right")
     table.add_column("licence")
@@ -67,7 +69,6 @@ def listed(context: typer.Context) -> None:
         where = place(model)
         table.add_row(
             f"[bold]{model.name}[/]",
-            model.family,
             model.kind,
             "x".join(map(str, model.input_size)),
             f"{model.ap:.1f}",

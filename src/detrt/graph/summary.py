@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -11,15 +11,31 @@ from typing import Literal
 import onnx
 from onnx import inliner
 
-from detrt.contract import ModelContract
+from detrt.coco_names import COCO_NAMES
+from detrt.contract import ModelContract, contract_from_metadata
 from detrt.errors import ContractError
 from detrt.graph.macs import Macs, count_macs
-from detrt.graph.onnx_file import contract_from_onnx, input_specs, output_specs
+from detrt.graph.onnx_file import input_specs, output_specs
 from detrt.signature import TensorSpec, contract_from_signature
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _INTEGER_WEIGHTS = ("int8", "uint8", "int4", "uint4", "float8e4m3fn", "float8e5m2", "float4e2m1")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Whether detrt can serve a model, and by which contract.
+
+    Attributes:
+        contract: None where it cannot.
+        origin: whether the contract was read from the file or inferred from the signature.
+        unservable: why there is no contract; empty where there is one.
+    """
+
+    contract: ModelContract | None
+    origin: Literal["file", "signature"] | None
+    unservable: str
 
 
 @dataclass(frozen=True)
@@ -51,9 +67,7 @@ class ModelSummary:
         weights: the same by data type.
         macs: multiply-accumulates for one image.
         quantization: None where there is no Q/DQ node.
-        contract: what detrt would serve it by; None where it cannot.
-        origin: whether the contract was read from the file or inferred from the signature.
-        unservable: why there is no contract; empty where there is one.
+        serving: whether and how detrt would serve it.
     """
 
     opsets: Mapping[str, int]
@@ -66,9 +80,7 @@ class ModelSummary:
     weights: Mapping[str, int]
     macs: Macs
     quantization: Quantization | None
-    contract: ModelContract | None
-    origin: Literal["file", "signature"] | None
-    unservable: str
+    serving: Serving
 
     @property
     def nodes(self) -> int:
@@ -81,7 +93,6 @@ def summarise(model: onnx.ModelProto) -> ModelSummary:
     flat = inliner.inline_local_functions(model) if model.functions else model
     weights = _weights(flat)
     inputs, outputs = input_specs(flat), output_specs(flat)
-    contract, origin, unservable = _contract(model, inputs, outputs)
     return ModelSummary(
         opsets={entry.domain: entry.version for entry in model.opset_import},
         ir_version=model.ir_version,
@@ -93,21 +104,18 @@ def summarise(model: onnx.ModelProto) -> ModelSummary:
         weights=dict(weights.most_common()),
         macs=count_macs(flat),
         quantization=_quantization(flat),
-        contract=contract,
-        origin=origin,
-        unservable=unservable,
+        serving=serving_of({entry.key: entry.value for entry in model.metadata_props}, inputs, outputs),
     )
 
 
-def _contract(
-    model: onnx.ModelProto, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
-) -> tuple[ModelContract | None, Literal["file", "signature"] | None, str]:
+def serving_of(metadata: Mapping[str, str], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Serving:
+    """The contract in a file's metadata, else the one that `Detector` would infer, else why there is none."""
     try:
-        if carried := contract_from_onnx(model):
-            return carried, "file", ""
-        return contract_from_signature(inputs, outputs), "signature", ""
+        if carried := contract_from_metadata(metadata):
+            return Serving(carried, "file", "")
+        return Serving(contract_from_signature(inputs, outputs, class_names=COCO_NAMES), "signature", "")
     except ContractError as error:
-        return None, None, str(error)
+        return Serving(None, None, str(error))
 
 
 def _weights(model: onnx.ModelProto) -> Counter[str]:
