@@ -41,10 +41,10 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors end in one message and a documented exit code (docs/exit-codes.md)."""
-    debug = "--debug" in sys.argv
+    debug = "--debug" in sys.argv  # wherever it stands, before the command or after it
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        app(standalone_mode=True)
+        app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="detrt")
     except DetrtError as error:
         if debug:
             console.print_exception()
@@ -53,3 +53,9 @@ def main() -> None:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         raise SystemExit(exit_codes.INTERRUPTED) from None
+    except Exception as error:  # a fault of detrt itself; those of its user have types
+        if debug:
+            console.print_exception()
+        console.print(f"[bold red]Error:[/] detrt failed: {escape(f'{type(error).__name__}: {error}')}.")
+        console.print("[bold]Do:[/] This is a fault of detrt. Please report it with what --debug prints.")
+        raise SystemExit(exit_codes.FAILED) from None
