@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from detrt.cli import main
+from tests.evaluate.conftest import coco as coco
 
 
 class Finished(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -74,6 +75,8 @@ def evaluate(
 
 def _table(figures: dict[str, float]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
     for name, value in figures.items():
-        table.add_row(name, f"{value:6.2f}")
+        table.add_row(name, "-" if math.isnan(value) else f"{value:.2f}")
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "A
 
 @dataclass(frozen=True)
 class CocoScores:
-    """COCO's figures, 0..100. A class without boxes in the set has no AP and is left out; -100 likewise is none."""
+    """COCO's figures, 0..100; NaN where the set has no box of that size. A class without boxes is left out."""
 
     figures: dict[str, float]
     by_class: dict[str, float]
@@ -57,7 +58,10 @@ def score(dataset: CocoDataset, found: Mapping[int, Detections], category_ids: t
     run.accumulate()
     run.summarize()
     return CocoScores(
-        {name: 100 * float(value) for name, value in zip(FIGURES, run.stats, strict=False)},
+        {
+            name: 100 * float(value) if value > -1 else math.nan  # the library says -1
+            for name, value in zip(FIGURES, run.stats, strict=False)
+        },
         _by_class(run.eval["precision"], dataset, run.params.catIds),
     )
 
