@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.monitor import BuildMonitor
 from detrt.engine.network import fixed_to_profile, network_from_onnx, network_inputs, network_outputs
 from detrt.engine.options import BuildOptions, Shapes, profile_of
+from detrt.engine.platform import here
 from detrt.engine.plugins import load_plugins, papers_of
 from detrt.engine.timing_cache import TimingCacheFile
 from detrt.errors import EngineError, UsageError
@@ -33,6 +33,7 @@ from detrt.graph.precision import plan_precision, with_plan
 from detrt.progress import Progress, silent
 from detrt.runtime import cuda
 from detrt.runtime.gpu import Gpu
+
 
 @dataclass(frozen=True)
 class BuildResult:
@@ -118,15 +119,12 @@ def build_engine(
     return BuildResult(target, manifest, was_up_to_date=False, seconds=time.perf_counter() - started)
 
 
-def here() -> str:
-    """Operating system and processor, as manifests name them: `linux-x86_64`."""
-    return f"{platform.system().lower()}-{platform.machine().lower()}"
-
-
 def _engine_path(engine: str | os.PathLike[str]) -> Path:
     path = Path(engine)
     if path.suffix != ".engine":
-        raise UsageError(f"The engine would be called {path.name}.", f"Call it {path.stem}.engine: detrt opens by suffix.")
+        raise UsageError(
+            f"The engine would be called {path.name}.", f"Call it {path.stem}.engine: detrt opens by suffix."
+        )
     return path
 
 

@@ -95,6 +95,8 @@ class BuildOptions:
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
             raise UsageError(f"'{self.precision}' is no precision.", f"Use one of {', '.join(get_args(Precision))}.")
+        if self.flavour not in (None, *get_args(FlavourName)):
+            raise UsageError(f"'{self.flavour}' is no TensorRT.", f"Use one of {', '.join(get_args(FlavourName))}.")
         if self.hardware not in get_args(Compatibility):
             raise UsageError(
                 f"'{self.hardware}' is no hardware compatibility.", f"Use one of {', '.join(get_args(Compatibility))}."
@@ -128,6 +130,18 @@ class BuildOptions:
         chosen += [("--plugin", plugin) for plugin in self.plugins]
         words = [str(word) for pair in chosen for word in pair]
         return words + ["--version-compatible"] * self.version_compatible + ["--refit"] * self.refit
+
+
+def size_from_text(text: str) -> tuple[int, int]:
+    """`480x640` is height 480 and width 640.
+
+    Raises:
+        UsageError: the text is no size.
+    """
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise UsageError(f"'{text}' is no size.", "Give it as HEIGHTxWIDTH, as in 640x640.")
+    height, _, width = text.partition("x")
+    return int(height), int(width)
 
 
 def profile_of(inputs: tuple[TensorSpec, ...], batch: Batch, size: tuple[int, int] | None) -> Mapping[str, Shapes]:

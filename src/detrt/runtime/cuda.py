@@ -50,6 +50,10 @@ class CudaGpu:
         cuda = _cuda()
         _check("cudaMemcpyAsync", cuda.cudaMemcpyAsync(target, source, nbytes, _any_direction(), stream))
 
+    def clear(self, target: int, nbytes: int, stream: int) -> None:
+        """See `Gpu.clear`."""
+        _do("cudaMemsetAsync", target, 0, nbytes, stream)
+
     def synchronize(self, stream: int) -> None:
         """See `Gpu.synchronize`."""
         _do("cudaStreamSynchronize", stream)
@@ -161,7 +165,7 @@ def gpu(device: str = "auto") -> CudaGpu:
         found = f"there {'is' if count == 1 else 'are'} {count}" if count else f"there is none: {reason}"
         raise EngineError(
             f"No NVIDIA GPU number {number} here; {found}.",
-            "Run it on a machine with the GPU, or use the ONNX model on the CPU.",
+            "Use another --device, or another machine; `detrt doctor` shows what is here.",
         )
     return _look_at(int(number))
 

@@ -162,17 +162,18 @@ def check_feeds(inputs: tuple[TensorSpec, ...], given: Mapping[str, tuple[tuple[
     Raises:
         ModelError: one is missing, unknown, or of another dtype or shape.
     """
-    wanted = ", ".join(map(str, inputs))
+    if len(given) == len(inputs) and all(
+        spec.name in given and given[spec.name][1] == spec.dtype and _fits(given[spec.name][0], spec.shape)
+        for spec in inputs
+    ):
+        return
     told = ", ".join(f"{name} {dtype} {shape}" for name, (shape, dtype) in given.items()) or "nothing"
-    for spec in inputs:
-        if spec.name not in given:
-            raise ModelError(f"The input {spec.name} was not fed; given: {told}.", f"The model takes {wanted}.")
-        shape, dtype = given[spec.name]
-        fits = len(shape) == len(spec.shape) and all(
-            want in (None, have) for want, have in zip(spec.shape, shape, strict=True)
-        )
-        if dtype != spec.dtype or not fits:
-            raise ModelError(f"The input {spec.name} was fed {dtype} {shape}.", f"The model takes {wanted}.")
-    unknown = given.keys() - {spec.name for spec in inputs}
-    if unknown:
-        raise ModelError(f"There is no input {', '.join(sorted(unknown))}.", f"The model takes {wanted}.")
+    raise ModelError(
+        f"The model was fed {told}.", f"It takes {', '.join(map(str, inputs))}, each as a dense array of that type."
+    )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        want is None or want == have for want, have in zip(wanted, shape, strict=True)
+    )

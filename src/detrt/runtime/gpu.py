@@ -72,6 +72,10 @@ class Gpu(Protocol):
         """Enqueue a copy between any two addresses, on the host (pinned) or the device."""
         ...
 
+    def clear(self, target: int, nbytes: int, stream: int) -> None:
+        """Enqueue zeros into device memory."""
+        ...
+
     def synchronize(self, stream: int) -> None:
         """Wait until the stream is idle.
 

@@ -1,0 +1,129 @@
+"""An engine ready to run at one shape."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from detrt.errors import EngineError
+from detrt.runtime.base import Array
+from detrt.runtime.device import DeviceArray
+from detrt.runtime.gpu import Gpu, Graph, Memory
+from detrt.runtime.loaded_engine import LoadedEngine
+
+logger = logging.getLogger("detrt.runtime")
+
+
+class ShapedEngine:
+    """An engine ready to run at one shape: a context of its own (a captured graph refers to it), outputs, graphs."""
+
+    def __init__(
+        self,
+        engine: LoadedEngine,
+        gpu: Gpu,
+        shapes: Mapping[str, tuple[int, ...]],
+        device: Mapping[str, Memory],
+        host: Mapping[str, Memory],
+        scratch: Memory,
+        stream: int,
+        *,
+        graph: bool,
+    ) -> None:
+        self._gpu, self._graph_wanted = gpu, graph
+        manifest = engine.manifest
+        self._context = engine.context(shapes, scratch.pointer)
+        self.inputs = {
+            spec.name: DeviceArray(device[spec.name].pointer, shapes[spec.name], spec.dtype) for spec in manifest.inputs
+        }
+        self._memory: list[Memory] = []
+        self.outputs: dict[str, DeviceArray] = {}
+        self.host_inputs = {name: _view(host[name].pointer, array) for name, array in self.inputs.items()}
+        self.host_outputs: dict[str, Array] = {}
+        for spec in manifest.outputs:
+            self._add_output(spec.name, spec.dtype)
+        for name, array in (self.inputs | self.outputs).items():
+            self._context.set_tensor_address(name, array.pointer)
+        self._execute(stream)  # the first run compiles and allocates, which a capture must not
+        gpu.synchronize(stream)
+        self._graph = self._captured(stream, self._execute)
+        self._round_trip: Graph | None = None
+
+    def launch(self, stream: int) -> None:
+        """Enqueue one run between the device buffers."""
+        if self._graph:
+            self._graph.launch(stream)
+        else:
+            self._execute(stream)
+
+    def round_trip(self, stream: int) -> None:
+        """Enqueue upload, run and download."""
+        if self._graph and not self._round_trip:
+            self._round_trip = self._captured(stream, self._enqueue_round_trip)
+        if self._round_trip:
+            self._round_trip.launch(stream)
+        else:
+            self._enqueue_round_trip(stream)
+
+    def upload(self, stream: int) -> None:
+        """Enqueue the copies from pinned memory."""
+        for name, array in self.inputs.items():
+            self._gpu.copy(array.pointer, self.host_inputs[name].ctypes.data, array.nbytes, stream)
+
+    def download(self, stream: int) -> None:
+        """Enqueue the copies to pinned memory."""
+        for name, array in self.outputs.items():
+            self._gpu.copy(self.host_outputs[name].ctypes.data, array.pointer, array.nbytes, stream)
+
+    def free(self) -> None:
+        """Give graphs, context and outputs back."""
+        for graph in (self._graph, self._round_trip):
+            if graph:
+                graph.close()
+        del self._context
+        self.host_outputs.clear()
+        for memory in self._memory:
+            memory.close()
+
+    def _add_output(self, name: str, dtype: str) -> None:
+        shape = tuple(int(axis) for axis in self._context.get_tensor_shape(name))
+        if min(shape, default=1) < 0:
+            raise EngineError(
+                f"The shape of the output {name}, {shape}, depends on what is fed, not on its shape.",
+                "Cut the graph before the operator that makes it (NonZero, NonMaxSuppression).",
+            )
+        size = DeviceArray(0, shape, dtype).nbytes
+        device, host = self._gpu.allocate(size), self._gpu.pin(size)
+        self._memory += [device, host]
+        self.outputs[name] = DeviceArray(device.pointer, shape, dtype)
+        self.host_outputs[name] = _view(host.pointer, self.outputs[name])
+
+    def _execute(self, stream: int) -> None:
+        if not self._context.execute_async_v3(stream):
+            raise EngineError(
+                "TensorRT could not enqueue the engine.", "Its log says why: logging.getLogger('detrt.tensorrt')."
+            )
+
+    def _enqueue_round_trip(self, stream: int) -> None:
+        self.upload(stream)
+        self._execute(stream)
+        self.download(stream)
+
+    def _captured(self, stream: int, work: Callable[[int], None]) -> Graph | None:
+        """A CUDA graph of the work; None where graphs are not wanted or the engine cannot be captured."""
+        if not self._graph_wanted:
+            return None
+        try:
+            return self._gpu.capture(stream, lambda: work(stream))
+        except EngineError as error:
+            logger.warning("the engine runs without a CUDA graph, which is slower: %s", error.problem)
+            return None
+
+
+def _view(pointer: int, array: DeviceArray) -> Array:
+    """Pinned memory as a NumPy array of the tensor's shape; it owns nothing."""
+    raw = memoryview((ctypes.c_byte * array.nbytes).from_address(pointer))
+    view: Array = np.frombuffer(raw, np.dtype(array.dtype)).reshape(array.shape)
+    return view
