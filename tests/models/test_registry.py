@@ -80,6 +80,12 @@ def test_the_shipped_registry_is_sound() -> None:
     assert len({model.file for model in registry().values()}) == len(registry())
 
 
+def test_every_checkpoint_is_of_a_variant_that_can_be_built() -> None:
+    from detrt.models.variants import VARIANTS
+
+    assert {model.variant for model in registry().values() if model.kind == "checkpoint"} <= set(VARIANTS)
+
+
 def test_the_files_here_are_those_of_the_registry(femto: Path, atto: Path) -> None:
     assert is_right(registry()["deimv2-femto"], femto)
     assert is_right(registry()["deimv2-atto"], atto)
