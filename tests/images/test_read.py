@@ -16,7 +16,6 @@ from detrt.errors import ImageError
 from detrt.images import decode_photo, read_photo
 from detrt.images.read import Pixels
 
-
 MODES = {
     "JPEG": ("RGB", "L", "CMYK", "YCbCr"),
     "PNG": ("RGB", "L", "RGBA", "P", "LA", "1"),

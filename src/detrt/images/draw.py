@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-import supervision
 from PIL import Image
 
 from detrt.detections import Detections
 from detrt.images.read import Pixels
+
+with warnings.catch_warnings():  # without OpenCV it draws as well, only slower, and says so at every start
+    warnings.simplefilter("ignore", UserWarning)
+    import supervision
 
 
 def draw(pixels: Pixels, detections: Detections, class_names: Sequence[str] = ()) -> Pixels:

@@ -1,0 +1,111 @@
+"""The stream keeps order, bounds what it holds, and lets one photo fail alone."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detrt import Detector
+from detrt.errors import ImageError, ModelError, NonFiniteError
+from detrt.graph.onnx_file import save
+from detrt.images import Pixels
+from detrt.pipeline import BATCHES_AHEAD, detect_stream
+from detrt.stages import StageTimes
+from tests import tiny
+
+
+@dataclass
+class Canned:
+    """An item of a given grey level, slow to decode or broken if wished."""
+
+    level: int
+    broken: bool = False
+    delay: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"item {self.level}"
+
+    def pixels(self) -> Pixels:
+        time.sleep(self.delay)
+        if self.broken:
+            raise ImageError(f"{self.name} is broken.", "Mend it.")
+        return np.full((10, 10, 3), self.level, np.uint8)
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Iterator[Detector]:
+    save(tiny.deploy_model(), tmp_path / "deploy.onnx")
+    with Detector.open(tmp_path / "deploy.onnx") as opened:
+        yield opened
+
+
+def level_of(score: float) -> int:
+    return round((score - 0.9) * 255)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 100])
+def test_order_is_kept_whatever_takes_how_long(detector: Detector, batch: int) -> None:
+    items = [Canned(level, delay=0.01 * (level % 3 == 0)) for level in range(23)]
+    outcomes = list(detect_stream(detector, items, batch=batch, workers=4))
+    assert [outcome.item for outcome in outcomes] == items
+    assert [level_of(o.detections.scores[0]) for o in outcomes if o.detections] == list(range(23))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_broken_item_fails_alone(detector: Detector, batch: int) -> None:
+    items = [Canned(level, broken=level in (2, 5, 6)) for level in range(9)]
+    outcomes = list(detect_stream(detector, items, batch=batch))
+    assert [outcome.item.name for outcome in outcomes if outcome.error] == ["item 2", "item 5", "item 6"]
+    good = [level_of(o.detections.scores[0]) for o in outcomes if o.detections]
+    assert good == [0, 1, 3, 4, 7, 8]
+
+
+def test_a_batch_of_broken_items_runs_nothing(detector: Detector) -> None:
+    outcomes = list(detect_stream(detector, [Canned(1, broken=True), Canned(2, broken=True)], batch=2))
+    assert all(outcome.error for outcome in outcomes)
+
+
+def test_an_endless_source_is_taken_no_further_than_needed(detector: Detector) -> None:
+    taken: list[int] = []
+
+    def source() -> Iterator[Canned]:
+        for level in itertools.count():
+            taken.append(level)
+            yield Canned(level % 256)
+
+    stream = detect_stream(detector, source(), batch=4)
+    assert len(list(itertools.islice(stream, 8))) == 8
+    assert len(taken) <= 8 + 4 * (BATCHES_AHEAD + 1)
+    stream.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("detrt-decode")]
+
+
+def test_nan_is_an_error_that_names_the_photo(tmp_path: Path) -> None:
+    boxes = np.full((4, 4), 0.5)
+    boxes[2, 1] = np.nan
+    save(tiny.raw_model(np.zeros((4, 3)), boxes), tmp_path / "nan.onnx")
+    with Detector.open(tmp_path / "nan.onnx") as broken:
+        (outcome,) = detect_stream(broken, [Canned(3)])
+    assert isinstance(outcome.error, NonFiniteError)
+    assert "3 of 12 detections of item 3" in outcome.error.problem
+
+
+def test_a_model_that_fails_stops_the_stream(detector: Detector) -> None:
+    detector.contract = detector.contract.replaced(input_name="pixels")
+    with pytest.raises(ModelError, match="ONNX Runtime failed"):
+        list(detect_stream(detector, [Canned(1)]))
+
+
+def test_every_stage_is_timed(detector: Detector) -> None:
+    times = StageTimes()
+    list(detect_stream(detector, map(Canned, range(3)), times=times))
+    assert list(times.per_image()) == ["decode", "resize", "infer", "boxes"]
+    assert times.images == 3
