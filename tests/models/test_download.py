@@ -119,6 +119,18 @@ def test_a_cut_download_goes_on_where_it_stopped(server: Server, target: Path, s
     assert only(target) == ["model.onnx"]
 
 
+def test_ctrl_c_keeps_what_has_come(server: Server, target: Path) -> None:
+    def interrupt(stage: str, done: int, total: int | None) -> None:
+        if done >= 2 * PIECE:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(server.url, target, progress=interrupt)
+    assert target.with_name("model.onnx.part").stat().st_size == 2 * PIECE
+    assert download(server.url, target) == SHA256
+    assert server.ranges[-1] == f"bytes={2 * PIECE}-"
+
+
 def test_a_server_without_ranges_starts_again(server: Server, target: Path) -> None:
     cut(server, target)
     server.knows_ranges = False
