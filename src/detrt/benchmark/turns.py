@@ -1,0 +1,143 @@
+"""The loop that times: warm up until stable, then rounds in which the subjects take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from detrt.benchmark.timings import Round, Subject, Timings, timings_from
+from detrt.progress import Progress, silent
+
+_T = TypeVar("_T")
+
+_AGREE = 0.02  # two warm-up rounds whose medians are this close say that it is warm
+_WARM_UP_ROUND = 0.1  # seconds
+_FEWEST_RUNS = 3  # of a round, however slow the subject
+
+
+class Timeable(Protocol):
+    """Something that can run again and again on inputs that change from run to run."""
+
+    @property
+    def subject(self) -> Subject: ...
+
+    def time(self, runs: int) -> Round:
+        """Run that many times back to back and time each."""
+        ...
+
+    def close(self) -> None:
+        """Give its memory back."""
+        ...
+
+    def __enter__(self) -> Timeable: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a benchmark takes.
+
+    Attributes:
+        seconds: of timed runs, for each subject.
+        rounds: turns for each subject.
+        warm_up: at most so many seconds of warming up, for each subject.
+    """
+
+    seconds: float = 5.0
+    rounds: int = 10
+    warm_up: float = 5.0
+
+
+@dataclass
+class _Turns:
+    """What a subject has done so far."""
+
+    timeable: Timeable
+    runs_a_round: int = 1
+    warm_up_runs: int = 0
+    settled: bool = False
+    rounds: list[Round] = field(default_factory=list)
+    clocks: list[int] = field(default_factory=list)
+
+
+def take_turns(
+    timeables: Sequence[Timeable],
+    pace: Pace = Pace(),
+    *,
+    clock_mhz: Callable[[], int | None] = lambda: None,
+    progress: Progress = silent,
+) -> list[Timings]:
+    """Time every subject, interleaved; one row each, in their order.
+
+    Ctrl-C ends it early: the rows then hold what was measured, and subjects that had no round yet are left out.
+
+    Args:
+        timeables: what to time; the caller closes them.
+        pace: how long.
+        clock_mhz: asked right after each round for the GPU's clock.
+        progress: told of each round.
+    """
+    turns = [_Turns(timeable) for timeable in timeables]
+    with _ended_by_interrupt():
+        for done, turn in enumerate(turns):
+            _warm_up(turn, pace)
+            progress("Warming up", done + 1, len(turns))
+        for number in range(pace.rounds):
+            for turn in order_of_round(turns, number):
+                turn.rounds.append(turn.timeable.time(turn.runs_a_round))
+                if (clock := clock_mhz()) is not None:
+                    turn.clocks.append(clock)
+            progress("Timing", number + 1, pace.rounds)
+    return [
+        timings_from(
+            turn.timeable.subject,
+            turn.rounds,
+            clocks=turn.clocks,
+            warm_up_runs=turn.warm_up_runs,
+            settled=turn.settled,
+        )
+        for turn in turns
+        if turn.rounds
+    ]
+
+
+def order_of_round(turns: Sequence[_T], number: int) -> list[_T]:
+    """Who comes when in a round: each round starts one further, so that nobody always follows the same neighbour."""
+    start = number % max(len(turns), 1)
+    return [*turns[start:], *turns[:start]]
+
+
+def _warm_up(turn: _Turns, pace: Pace) -> None:
+    """Run until two rounds in a row agree, or the time is up; then choose how many runs make a round."""
+    begun = perf_counter()
+    runs, before, each = 1, 0.0, 0.0
+    while True:
+        result = turn.timeable.time(runs)
+        turn.warm_up_runs += runs
+        now, each = float(np.median(result.runs)), result.wall / runs
+        turn.settled = runs > 1 and abs(now - before) <= _AGREE * now
+        if turn.settled or perf_counter() - begun > pace.warm_up:
+            break
+        before, runs = now, max(_FEWEST_RUNS, _fitting(_WARM_UP_ROUND, each))
+    turn.runs_a_round = max(_FEWEST_RUNS, _fitting(pace.seconds / pace.rounds, each))
+
+
+def _fitting(seconds: float, milliseconds_each: float) -> int:
+    return int(1e3 * seconds / milliseconds_each) if milliseconds_each > 0 else _FEWEST_RUNS
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
