@@ -56,25 +56,25 @@ def test_parameters_are_weights_and_not_shapes_or_scales() -> None:
             node("DequantizeLinear", "q scale zero", "dq"),
             node("DequantizeLinear", "w scale zero", "dw"),
             node("MatMul", "dq dw", "a"),
-            node("MatMul", "a v"),
+            node("MatMul", "dq v"),  # its weight is not quantised
         ],
         {"x": [1, 4, 4]},
         {
             "target": np.array([1, 16]),
             "w": np.ones((16, 8), np.int8),
-            "v": weight(8, 2),
+            "v": weight(16, 2),
             "scale": np.array(0.1, np.float32),
             "zero": np.array(0, np.int8),
         },
     )
     summary = summarise(graph)
-    assert summary.weights == {"int8": 16 * 8, "float32": 8 * 2}
-    assert summary.parameters == 16 * 8 + 8 * 2
+    assert summary.weights == {"int8": 16 * 8, "float32": 16 * 2}
+    assert summary.parameters == 16 * 8 + 16 * 2
     assert summary.quantization is not None
     assert summary.quantization.nodes == 3
     assert summary.quantization.types == {"int8": 2}
     assert summary.quantization.covered == {"MatMul": (1, 2)}
-    assert summary.macs.total == 16 * 8 + 8 * 2
+    assert summary.macs.total == 16 * 8 + 16 * 2
 
 
 def test_nested_graphs_and_functions_are_counted() -> None:
