@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ _T = TypeVar("_T")
 
 _AGREE = 0.02  # two warm-up rounds whose medians are this close say that it is warm
 _WARM_UP_ROUND = 0.1  # seconds
+_ROUND = 0.5  # seconds
+_FEWEST_ROUNDS = 5
 _FEWEST_RUNS = 3  # of a round, however slow the subject
 
 
@@ -48,13 +51,16 @@ class Pace:
 
     Attributes:
         seconds: of timed runs, for each subject.
-        rounds: turns for each subject.
         warm_up: at most so many seconds of warming up, for each subject.
     """
 
     seconds: float = 5.0
-    rounds: int = 10
     warm_up: float = 5.0
+
+    @property
+    def rounds(self) -> int:
+        """Turns for each subject: short ones, so that neighbours in time are compared, and at least five."""
+        return max(_FEWEST_ROUNDS, math.ceil(self.seconds / _ROUND))
 
 
 @dataclass

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from detrt.cli import exit_codes
@@ -54,7 +56,6 @@ def bench(
     streams: Annotated[str, typer.Option(metavar="N,...", help="Runs under way at once.")] = "1",
     photos: Annotated[Path | None, typer.Option(metavar="DIR", help="Photos to run on; made ones if left out.")] = None,
     seconds: Annotated[float, typer.Option(min=0.01, help="Timed seconds for each row.")] = 5.0,
-    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Turns for each row.")] = 10,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything measured.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
 ) -> None:
@@ -75,7 +76,7 @@ def bench(
     )
     with progress_bars() as progress:
         report = benchmark(
-            cases, photos=photos, pace=Pace(seconds, rounds), command=["detrt", *sys.argv[1:]], progress=progress
+            cases, photos=photos, pace=Pace(seconds), command=["detrt", *sys.argv[1:]], progress=progress
         )
     if report.rows:
         out.print(_table(report))
@@ -85,36 +86,33 @@ def bench(
         if plot:
             draw(report, plot)
     if not report.complete:
-        err.print("Interrupted: these are the rounds until then.")
+        err.print(
+            f"Interrupted: {len(report.rows)} of {len(cases)} rows have been timed, for a shorter time than asked."
+        )
         raise typer.Exit(exit_codes.INTERRUPTED)
 
 
 def _table(report: BenchmarkReport) -> Table:
+    from detrt.benchmark.plot import label
     from detrt.benchmark.timings import ratio
 
     clocks = any(row.clocks_mhz for row in report.rows)
-    table = Table(title="Milliseconds a run", title_justify="left")
-    for name in ("model", "runtime", "protocol", "batch"):
-        table.add_column(name, overflow="fold")
-    for name in ("p50", "p90", "p99", "spread", "images/s", "to the first", *(("MHz",) if clocks else ())):
-        table.add_column(name, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("milliseconds a run", overflow="fold")
+    for name in ("p50", "p90", "p99", "spread", "images/s", "to first", *(("MHz",) if clocks else ())):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in report.rows:
-        subject = row.subject
         middle, low, high = ratio(row, report.rows[0])
-        how = {None: "", True: ", CUDA graph", False: ", no graph"}[subject.graph]
         table.add_row(
-            subject.model,
-            f"{subject.runtime}{how}" + (f", {subject.streams} streams" if subject.streams > 1 else ""),
-            subject.protocol,
-            str(subject.batch),
-            *(f"{value:.3f}" for value in (row.p50, row.p90, row.p99)),
-            f"{row.spread:.1%}" + ("" if row.settled else " !"),
-            f"{row.images_per_second:,.0f}",
-            "" if row is report.rows[0] else f"{middle:.2f}x ({low:.2f}-{high:.2f})",
-            *((("-".join(dict.fromkeys(map(str, row.clocks_mhz))) if row.clocks_mhz else ""),) if clocks else ()),
+            escape(label(row)),
+            *(f"{value:.4g}" for value in (row.p50, row.p90, row.p99)),
+            f"{row.spread:.1%}" + ("" if row.settled else "!"),
+            f"{row.images_per_second:,.0f}" if row.images_per_second >= 10 else f"{row.images_per_second:.2g}",
+            "" if row is report.rows[0] else f"{middle:.2f}\n{low:.2f}..{high:.2f}",
+            *(((f"{min(row.clocks_mhz)}\n{max(row.clocks_mhz)}" if row.clocks_mhz else ""),) if clocks else ()),
         )
     if not all(row.settled for row in report.rows):
-        table.caption = "! never became stable while warming up"
+        table.caption = "! not stable when the warm-up's time was over"
     return table
 
 
