@@ -12,6 +12,7 @@ from detrt.contract import ResizeRule
 from detrt.errors import ContractError, ModelError
 from detrt.graph.onnx_file import save, with_contract
 from detrt.images import Pixels
+from detrt.images.resize import place
 from tests import tiny
 
 
@@ -44,6 +45,16 @@ def test_letterboxed_boxes_lose_the_padding(deploy: Path) -> None:
         found = detector(photo(48, 48))
     # 48x48 becomes 32x32 in the middle of 32x48: 12 photo pixels of padding on either side of 72
     assert found.boxes[0].tolist() == [72 * 0.25 - 12, 24, 72 * 0.75 - 12, 48]
+
+
+@pytest.mark.parametrize("shape", [(47, 31), (333, 500), (1000, 3)])
+def test_a_letterbox_of_odd_sides_loses_nothing_to_whole_pixels(deploy: Path, shape: tuple[int, int]) -> None:
+    """The model takes the extent in whole pixels; its boxes come back at the very place all the same."""
+    with Detector.open(deploy, overrides={"resize": ResizeRule("letterbox")}) as detector:
+        (found,) = detector.detect([photo(*shape)])
+    spot = place(shape, tiny.SIZE, ResizeRule("letterbox"))
+    corners = np.array(tiny.BOX) * np.tile(spot.span, 2) - np.tile(spot.offset, 2)
+    assert np.allclose(found.boxes[0], corners, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
