@@ -10,6 +10,7 @@ Three ways of reading, all of which give the same numbers where they mean the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -57,37 +58,60 @@ class DeformableAttention(nn.Module):
         weights = self.attention_weights(query).view(batch, queries, self.heads, -1).softmax(-1)
         reach = 0.5 * self.num_points_scale[:, None] * boxes[:, :, None, None, 2:]
         places = boxes[:, :, None, None, :2] + offsets * reach
-        value = self.value_proj(memory).view(batch, memory.shape[1], self.heads, -1)
-        read = sampled_nearest if self.discrete else sampled_by_grid
-        attended: Tensor = self.output_proj(read(value, places, weights, shapes, self.points))
-        return attended
+        value = self.value_proj(memory)
+        if self.discrete:
+            attended = sampled_nearest(Table.of(value, self.heads), places, weights, shapes, self.points)
+        else:
+            attended = sampled_by_grid(maps_of(value, self.heads, shapes), places, weights, self.points)
+        result: Tensor = self.output_proj(attended)
+        return result
 
 
-def sampled_by_grid(value: Tensor, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
-    """Weighted mean of bilinear samples; outside of the map there are zeros.
+def maps_of(value: Tensor, heads: int, shapes: Shapes) -> list[Tensor]:
+    """Values (N, cells of all levels, C) as one map a level, (N * heads, C / heads, height, width)."""
+    levels = value.transpose(1, 2).split([height * width for height, width in shapes], dim=2)
+    depth = value.shape[2] // heads
+    return [level.reshape(-1, depth, *shape) for level, shape in zip(levels, shapes, strict=True)]
+
+
+def sampled_by_grid(maps: Sequence[Tensor], places: Tensor, weights: Tensor, points: Sequence[int]) -> Tensor:
+    """Weighted mean of bilinear samples; outside of a map there are zeros.
 
     Args:
-        value: (N, cells, heads, D).
+        maps: one a level, (N * heads, D, height, width).
         places: (N, Q, heads, P, 2), x and y in 0..1 over the map; P points of all levels, level by level.
         weights: (N, Q, heads, P).
-        shapes: height and width, by level.
         points: how many of the P points each level has.
 
     Returns:
         (N, Q, heads * D).
     """
-    batch, queries, heads, _, _ = places.shape
-    grid = (2 * places - 1).transpose(1, 2).flatten(0, 1)
-    maps = value.permute(0, 2, 3, 1).flatten(0, 1).split([height * width for height, width in shapes], dim=-1)
+    queries, heads, total = weights.shape[1:]
+    grid = (2 * places - 1).transpose(1, 2).reshape(-1, queries, total, 2)
     samples = [
-        functional.grid_sample(level.unflatten(-1, shape), at, padding_mode="zeros", align_corners=False)
-        for level, shape, at in zip(maps, shapes, grid.split(list(points), dim=2), strict=True)
+        functional.grid_sample(level, at, mode="bilinear", padding_mode="zeros", align_corners=False)
+        for level, at in zip(maps, grid.split(list(points), dim=2), strict=True)
     ]
-    weighted = torch.cat(samples, dim=-1) * weights.transpose(1, 2).reshape(batch * heads, 1, queries, -1)
-    return weighted.sum(-1).view(batch, -1, queries).transpose(1, 2)
+    weighted = torch.cat(samples, dim=-1) * weights.transpose(1, 2).reshape(-1, 1, queries, total)
+    return weighted.sum(-1).reshape(-1, heads * maps[0].shape[1], queries).transpose(1, 2)
 
 
-def sampled_by_gather(value: Tensor, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
+@dataclass(frozen=True)
+class Table:
+    """Values as rows: `rows` (N, cells * stride, D), of which head h of cell c is row c * stride + first + h."""
+
+    rows: Tensor
+    stride: int
+    first: int = 0
+
+    @staticmethod
+    def of(value: Tensor, heads: int) -> Table:
+        """Of values (N, cells, C)."""
+        cells, channels = value.shape[1:]
+        return Table(value.reshape(-1, cells * heads, channels // heads), heads)
+
+
+def sampled_by_gather(table: Table, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
     """The same as `sampled_by_grid`, from rows of the value table.
 
     A sample mixes the two columns and two rows of cells around it. Their weights are the hat function
@@ -96,19 +120,20 @@ def sampled_by_gather(value: Tensor, places: Tensor, weights: Tensor, shapes: Sh
     """
     levels = Levels.of(shapes, points).to(places)
     at = places * levels.extent - 0.5
-    first = torch.minimum(at.floor().clamp(min=0), levels.extent - 2)
+    first = torch.minimum(at.floor().relu(), levels.extent - 2)
     distance = (at - first).unsqueeze(-1) - torch.tensor([0.0, 1.0]).to(places)
     hat = (1 - distance.abs()).relu()  # (N, Q, heads, P, 2 axes, 2 cells)
-    corners = hat[..., 1, :, None] * hat[..., 0, None, :] * weights[..., None, None]
+    across, down = hat[..., 0, :], hat[..., 1, :]
+    corners = down[..., :, None] * across[..., None, :] * weights[..., None, None]
     cell = levels.cell(first)[..., None] + levels.corner_steps
-    return _weighted_rows(value, cell, corners.flatten(-2))
+    return _weighted_rows(table, cell, corners)
 
 
-def sampled_nearest(value: Tensor, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
+def sampled_nearest(table: Table, places: Tensor, weights: Tensor, shapes: Shapes, points: Sequence[int]) -> Tensor:
     """The same with the nearest cell instead of a mixture; places beyond the border read the border."""
     levels = Levels.of(shapes, points).to(places)
-    nearest = torch.minimum((places * levels.extent).floor().clamp(min=0), levels.extent - 1)
-    return _weighted_rows(value, levels.cell(nearest)[..., None], weights[..., None])
+    nearest = torch.minimum((places * levels.extent + 0.5).floor().relu(), levels.extent - 1)
+    return _weighted_rows(table, levels.cell(nearest)[..., None], weights)
 
 
 class Levels:
@@ -147,11 +172,12 @@ class Levels:
         return row * self.width + column + self.start
 
 
-def _weighted_rows(value: Tensor, cell: Tensor, weights: Tensor) -> Tensor:
-    """Sum over points and corners: `cell` and `weights` are (N, Q, heads, P, corners)."""
-    batch, cells, heads, depth = value.shape
-    queries = cell.shape[1]
-    head = torch.arange(heads, dtype=cell.dtype, device=cell.device)[:, None, None]
-    rows = take_rows(value.reshape(batch, cells * heads, depth), (cell * heads + head).reshape(batch, -1))
-    rows = rows.view(batch, queries, heads, -1, depth)
-    return (rows * weights.reshape(batch, queries, heads, -1, 1)).sum(3).view(batch, queries, heads * depth)
+def _weighted_rows(table: Table, cell: Tensor, weights: Tensor) -> Tensor:
+    """Sum over points and corners. `cell` is (N, Q, heads, P, corners), `weights` too or with P alone."""
+    queries, heads, points, corners = cell.shape[1:]
+    depth = table.rows.shape[2]
+    head = torch.arange(heads, dtype=cell.dtype, device=cell.device)[:, None, None] + table.first
+    index = (cell * table.stride + head).reshape(-1, queries * heads * points * corners)
+    rows = take_rows(table.rows, index).reshape(-1, queries, heads, points * corners, depth)
+    weighted = rows * weights.reshape(-1, queries, heads, points * corners, 1)
+    return weighted.sum(3).reshape(-1, queries, heads * depth)

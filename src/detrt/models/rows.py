@@ -33,8 +33,8 @@ class _TakeRows(torch.autograd.Function):
 
     @staticmethod
     def symbolic(graph: Any, table: Any, index: Any) -> Any:
-        batch, _, columns = table.type().sizes()
-        _, count = index.type().sizes()
+        batch, _, columns = table.type().varyingSizes()
+        _, count = index.type().varyingSizes()
         if batch == 1:
             flat = graph.op("Reshape", index, graph.op("Constant", value_t=torch.tensor([-1])))
             picked = graph.op("Gather", table, flat, axis_i=1)

@@ -61,9 +61,8 @@ def detections(logits: Tensor, boxes: Tensor, sizes: Tensor, count: int) -> tupl
     """
     queries, classes = logits.shape[1:]
     best, index = logits.reshape(-1, queries * classes).topk(count)
-    query = index // classes
+    query = torch.div(index, classes, rounding_mode="trunc")
     chosen = take_rows(boxes, query)
     centre, half = chosen[..., :2], chosen[..., 2:] * 0.5
-    corners = (centre - half, centre + half)
-    scale = sizes.to(boxes.dtype).repeat(1, 2).unsqueeze(1)
-    return index - query * classes, torch.cat(corners, dim=-1) * scale, best.sigmoid()
+    corners = torch.stack((centre - half, centre + half), dim=2) * sizes.to(boxes.dtype).reshape(-1, 1, 1, 2)
+    return index - query * classes, corners.reshape(-1, count, 4), best.sigmoid()
