@@ -12,10 +12,6 @@ from detrt.errors import EngineError
 from detrt.runtime import cuda
 from detrt.runtime.gpu import Gpu
 
-OLDEST_CAPABILITY = (8, 0)
-"""A TensorRT-RTX engine without targets, and an `ampere+` engine of TensorRT, run on this and later (NVIDIA's
-TensorRT-RTX guide, "CPU-Only AOT"; its Turing GPUs need a target of their own)."""
-
 
 def whole_engine(path: Path, manifest: EngineManifest) -> bytes:
     """The engine's bytes, if they are those that the manifest describes.
@@ -85,10 +81,11 @@ def fitting_gpu(manifest: EngineManifest, path: Path, device: str) -> cuda.CudaG
 
 def refuse_foreign_gpu(manifest: EngineManifest, path: Path, gpu: Gpu) -> None:
     """Raise an EngineError if the engine was not built for this GPU."""
-    if manifest.compute_capabilities and manifest.hardware != "ampere+":
+    oldest = manifest.oldest_capability
+    if oldest is None:
         fits = gpu.capability in manifest.compute_capabilities
     else:
-        fits = version_tuple(gpu.capability) >= OLDEST_CAPABILITY
+        fits = version_tuple(gpu.capability) >= version_tuple(oldest)
     if not fits:
         raise _elsewhere(manifest, path, f"the GPU here is {gpu.name} with compute capability {gpu.capability}")
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from detrt.contract import ModelContract, contract_from_metadata
-from detrt.engine.flavour import TITLES, FlavourName
+from detrt.engine.flavour import TITLES, FlavourName, version_tuple
 from detrt.errors import EngineError
 from detrt.files import whole
 from detrt.signature import TensorSpec
 
 FORMAT = 1  # raised when an old reader would misread a new manifest
+OLDEST_PORTABLE = "8.0"
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,23 @@ class EngineManifest:
         return f"{TITLES[self.flavour]} {self.version} on {self.platform}, compute capability {self.capability}"
 
     @property
+    def oldest_capability(self) -> str | None:
+        """The oldest GPU that runs it, where later ones do too; None where only those that it was built for do.
+
+        That is 8.0 for a TensorRT-RTX engine without targets and for an `ampere+` engine (NVIDIA's TensorRT-RTX guide,
+        "CPU-Only AOT"). With targets it is the oldest of them: 1.6.1 runs engines for 8.0, 8.6 and 8.9 on an H100.
+        """
+        if self.hardware == "ampere+":
+            return OLDEST_PORTABLE
+        if self.flavour == "tensorrt_rtx":
+            return min(self.compute_capabilities, key=version_tuple, default=OLDEST_PORTABLE)
+        return None
+
+    @property
     def capability(self) -> str:
-        """The GPUs that it runs on, for people."""
-        if not self.compute_capabilities:
-            return "8.0 or later"
-        exact = " or ".join(self.compute_capabilities)
-        return f"8.0 or later (built on {exact})" if self.hardware == "ampere+" else exact
+        """The GPUs that it runs on, for people: `8.0 or later`, `8.9`."""
+        oldest = self.oldest_capability
+        return f"{oldest} or later" if oldest else " or ".join(self.compute_capabilities)
 
     def rebuild_command(self, engine: Path) -> str:
         """The command that makes this engine anew, on the machine where it is run."""
