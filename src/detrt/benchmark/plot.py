@@ -31,7 +31,7 @@ def plot(report: BenchmarkReport, path: str | os.PathLike[str]) -> None:
     pyplot = require("matplotlib.pyplot", extra="plot", purpose="Drawing a benchmark")
     pyplot.switch_backend("agg")
     rows = report.rows
-    figure, axes = pyplot.subplots(figsize=(10, 1.4 + 0.55 * len(rows)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(10, 1.4 + 0.7 * len(rows)), layout="constrained")
     places = np.arange(len(rows))[::-1]
     medians = np.array([row.p50 / row.subject.batch for row in rows])
     slowest = np.array([row.p99 / row.subject.batch for row in rows])
@@ -41,7 +41,9 @@ def plot(report: BenchmarkReport, path: str | os.PathLike[str]) -> None:
     for place, row, end in zip(places, rows, slowest, strict=True):
         text = f"{row.p50 / row.subject.batch:.3g} ms   {row.images_per_second:,.0f} images/s"
         axes.annotate(text, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=9)
-    axes.set_yticks(places, [label(row) for row in rows], fontsize=9)
+    axes.set_yticks(
+        places, [f"{row.subject.model}\n{row.subject.runtime}\n{row.subject.how}" for row in rows], fontsize=9
+    )
     axes.set_xlim(0, 1.35 * float(slowest.max()))
     axes.set_xlabel("milliseconds an image (bar: median, whisker: p99)")
     axes.grid(axis="x", color="#dddddd", zorder=0)
@@ -51,17 +53,6 @@ def plot(report: BenchmarkReport, path: str | os.PathLike[str]) -> None:
     with whole(path) as part:
         figure.savefig(part, dpi=160, format=Path(path).suffix.lstrip(".") or "png")
     pyplot.close(figure)
-
-
-def label(row: Timings) -> str:
-    """What a row is called beside its bar."""
-    subject = row.subject
-    details = [subject.protocol, f"batch {subject.batch}"]
-    if subject.graph is not None:
-        details.append("CUDA graph" if subject.graph else "kernel by kernel")
-    if subject.streams > 1:
-        details.append(f"{subject.streams} streams")
-    return f"{subject.model}\n{subject.runtime}: {', '.join(details)}"
 
 
 def _colour(row: Timings) -> str:

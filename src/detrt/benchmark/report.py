@@ -24,6 +24,7 @@ class BenchmarkReport:
 
     Attributes:
         rows: in the order in which they were asked for; the first is what the others are compared with.
+        failures: what could not be timed, and why.
         photos: the folder, or `made`.
         command: the words of the command line.
         time: UTC, when it ended.
@@ -31,6 +32,7 @@ class BenchmarkReport:
     """
 
     rows: tuple[Timings, ...]
+    failures: tuple[str, ...]
     machine: Machine
     photos: str
     command: tuple[str, ...]
@@ -61,6 +63,7 @@ def load_report(path: str | os.PathLike[str]) -> BenchmarkReport:
         rows: Sequence[dict[str, Any]] = record.pop("rows")
         return BenchmarkReport(
             rows=tuple(_row(row) for row in rows),
+            failures=tuple(record.pop("failures")),
             machine=Machine(**record.pop("machine")),
             command=tuple(record.pop("command")),
             **record,

@@ -10,8 +10,8 @@ from detrt.benchmark.machine import gpu_clock, this_machine
 from detrt.benchmark.photos import photos_from
 from detrt.benchmark.report import BenchmarkReport, now
 from detrt.benchmark.subjects import Case, open_case
-from detrt.benchmark.timings import Timings
-from detrt.benchmark.turns import Pace, take_turns
+from detrt.benchmark.turns import Pace, Timeable, take_turns
+from detrt.errors import DetrtError
 from detrt.progress import Progress, silent
 
 
@@ -25,20 +25,33 @@ def benchmark(
 ) -> BenchmarkReport:
     """Time `cases` in turns, all loaded at once, on the same photos.
 
-    Ctrl-C ends it early, with what was measured so far.
+    A case that cannot be loaded or run here is left out, and the report says why. Ctrl-C ends it early, with what was
+    measured so far.
 
     Raises:
-        ModelError: a case cannot be loaded here.
+        DetrtError: every case failed; this is what was wrong with the first.
         ImageError: the photos cannot be read.
     """
     pictures = photos_from(photos)
     with ExitStack() as stack:
-        timeables = []
+        timeables: list[Timeable] = []
+        failures: list[DetrtError] = []
+        told: list[str] = []
         for number, case in enumerate(cases):
-            timeables.append(stack.enter_context(open_case(case, pictures)))
+            try:
+                timeables.append(stack.enter_context(open_case(case, pictures)))
+            except DetrtError as error:
+                failures.append(error)
+                told.append(f"{case}: {error}")
             progress("Loading", number + 1, len(cases))
         on_gpu = any(timeable.subject.device != "cpu" for timeable in timeables)
         clock = gpu_clock() if on_gpu else (lambda: None)
-        rows: list[Timings] = take_turns(timeables, pace, clock_mhz=clock, progress=progress)
-    complete = len(rows) == len(cases) and all(len(row.rounds) == pace.rounds for row in rows)
-    return BenchmarkReport(tuple(rows), this_machine(), str(photos or "made"), tuple(command), now(), complete)
+        rows, failed = take_turns(timeables, pace, clock_mhz=clock, progress=progress)
+    failures += [error for _, error in failed]
+    told += [f"{subject}: {error}" for subject, error in failed]
+    if failures and len(failures) == len(cases):
+        raise failures[0]
+    complete = len(rows) + len(failures) == len(cases) and all(len(row.rounds) == pace.rounds for row in rows)
+    return BenchmarkReport(
+        tuple(rows), tuple(told), this_machine(), str(photos or "made"), tuple(command), now(), complete
+    )

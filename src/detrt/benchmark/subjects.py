@@ -44,6 +44,10 @@ class Case:
     streams: int = 1
     precision: str = ""
 
+    def __str__(self) -> str:
+        """For example `model.engine by tensorrt: engine, batch 8`."""
+        return f"{self.model} by {self.runtime}: {self.protocol}, batch {self.batch}"
+
 
 def cases_of(
     models: Sequence[str],

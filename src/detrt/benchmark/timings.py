@@ -35,6 +35,20 @@ class Subject:
     graph: bool | None = None
     streams: int = 1
 
+    def __str__(self) -> str:
+        """For example `model.engine, TensorRT-RTX 1.6.1 (fp16): engine, batch 8, CUDA graph, 2 streams`."""
+        return f"{self.model}, {self.runtime}: {self.how}"
+
+    @property
+    def how(self) -> str:
+        """Protocol, batch and the rest."""
+        words = [self.protocol, f"batch {self.batch}"]
+        if self.graph is not None:
+            words.append("CUDA graph" if self.graph else "kernel by kernel")
+        if self.streams > 1:
+            words.append(f"{self.streams} streams")
+        return ", ".join(words)
+
 
 @dataclass(frozen=True)
 class Timings:

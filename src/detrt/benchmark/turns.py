@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from detrt.benchmark.timings import Round, Subject, Timings, timings_from
+from detrt.errors import DetrtError
 from detrt.progress import Progress, silent
 
 _T = TypeVar("_T")
@@ -73,6 +74,7 @@ class _Turns:
     settled: bool = False
     rounds: list[Round] = field(default_factory=list)
     clocks: list[int] = field(default_factory=list)
+    failure: DetrtError | None = None
 
 
 def take_turns(
@@ -81,8 +83,8 @@ def take_turns(
     *,
     clock_mhz: Callable[[], int | None] = lambda: None,
     progress: Progress = silent,
-) -> list[Timings]:
-    """Time every subject, interleaved; one row each, in their order.
+) -> tuple[list[Timings], list[tuple[Subject, DetrtError]]]:
+    """Time every subject, interleaved; one row each, in their order, and what became of those that failed.
 
     Ctrl-C ends it early: the rows then hold what was measured, and subjects that had no round yet are left out.
 
@@ -95,15 +97,19 @@ def take_turns(
     turns = [_Turns(timeable) for timeable in timeables]
     with _ended_by_interrupt():
         for done, turn in enumerate(turns):
-            _warm_up(turn, pace)
+            try:
+                _warm_up(turn, pace)
+            except DetrtError as error:
+                turn.failure = error
             progress("Warming up", done + 1, len(turns))
+        able = [turn for turn in turns if turn.failure is None]
         for number in range(pace.rounds):
-            for turn in order_of_round(turns, number):
+            for turn in order_of_round(able, number):
                 turn.rounds.append(turn.timeable.time(turn.runs_a_round))
                 if (clock := clock_mhz()) is not None:
                     turn.clocks.append(clock)
             progress("Timing", number + 1, pace.rounds)
-    return [
+    rows = [
         timings_from(
             turn.timeable.subject,
             turn.rounds,
@@ -114,6 +120,7 @@ def take_turns(
         for turn in turns
         if turn.rounds
     ]
+    return rows, [(turn.timeable.subject, turn.failure) for turn in turns if turn.failure]
 
 
 def order_of_round(turns: Sequence[_T], number: int) -> list[_T]:

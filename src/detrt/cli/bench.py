@@ -85,15 +85,18 @@ def bench(
             report.save(json)
         if plot:
             draw(report, plot)
+    for failure in report.failures:
+        err.print(f"[bold red]Skipped:[/] {escape(failure)}")
     if not report.complete:
         err.print(
             f"Interrupted: {len(report.rows)} of {len(cases)} rows have been timed, for a shorter time than asked."
         )
         raise typer.Exit(exit_codes.INTERRUPTED)
+    if report.failures:
+        raise typer.Exit(exit_codes.SOME_SKIPPED)
 
 
 def _table(report: BenchmarkReport) -> Table:
-    from detrt.benchmark.plot import label
     from detrt.benchmark.timings import ratio
 
     clocks = any(row.clocks_mhz for row in report.rows)
@@ -104,7 +107,7 @@ def _table(report: BenchmarkReport) -> Table:
     for row in report.rows:
         middle, low, high = ratio(row, report.rows[0])
         table.add_row(
-            escape(label(row)),
+            escape(f"{row.subject.model}\n{row.subject.runtime}\n{row.subject.how}"),
             *(f"{value:.4g}" for value in (row.p50, row.p90, row.p99)),
             f"{row.spread:.1%}" + ("" if row.settled else "!"),
             f"{row.images_per_second:,.0f}" if row.images_per_second >= 10 else f"{row.images_per_second:.2g}",

@@ -12,7 +12,7 @@ from onnx import AttributeProto, NodeProto, TensorProto
 
 from detrt.errors import GraphError
 
-_LOW_TYPES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_NARROW_TYPES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class GraphIndex:
     Model functions are inlined, and `Constant` nodes become initialisers, so that every constant is found in one place.
 
     Raises:
-        GraphError: the graph has branches or loops, or holds half-precision tensors already.
+        GraphError: the graph has branches or loops.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -39,11 +39,18 @@ class GraphIndex:
         self._types = _tensor_types(self.model)
         self.inputs = [value.name for value in self.model.graph.input if value.name not in self.constants]
         self.outputs = [value.name for value in self.model.graph.output]
-        low = [name for name, (kind, _) in self._types.items() if kind in _LOW_TYPES]
-        if low:
+
+    def refuse_narrow(self) -> None:
+        """Make sure that no tensor has half precision yet.
+
+        Raises:
+            GraphError: some have.
+        """
+        narrow = [name for name, (kind, _) in self._types.items() if kind in _NARROW_TYPES]
+        if narrow:
             raise GraphError(
-                f"The graph holds half-precision tensors already, {low[0]} and {len(low) - 1} more.",
-                "Start from the float32 export; precision is put in once.",
+                f"The graph holds half-precision tensors already, {narrow[0]} and {len(narrow) - 1} more.",
+                "Start from the float32 export; precision is put in once. As it is, it builds with --precision fp32.",
             )
 
     @cached_property

@@ -40,7 +40,7 @@ class PrecisionPlan:
         wide: keys (`graph.index.key_of`) of the nodes that stay.
         kept: those of them that must stay, with their reasons, in the graph's order. The others of `wide` stay because
             casting around them would cost more than it saves.
-        nodes: how many nodes of the graph compute floats at all.
+        nodes: how many nodes compute floats at all; 0 where nobody counted, the graph staying as it is.
         measured: whether photos had a say.
     """
 
@@ -81,10 +81,11 @@ def with_precision(model: onnx.ModelProto, precision: Precision, *, ranges: Rang
 
 def plan_precision(model: onnx.ModelProto, precision: Precision, *, ranges: Ranges | None = None) -> PrecisionPlan:
     """Decide what `with_precision` will do, with reasons. Arguments and errors are the same."""
-    index = GraphIndex(model)
-    floats = [number for number, node in enumerate(index.nodes) if index.computes_floats(node)]
     if precision == "fp32" or precision == "tf32":
-        return PrecisionPlan(precision, frozenset(), (), len(floats), measured=False)
+        return PrecisionPlan(precision, frozenset(), (), 0, measured=False)
+    index = GraphIndex(model)
+    index.refuse_narrow()
+    floats = [number for number, node in enumerate(index.nodes) if index.computes_floats(node)]
     if ranges is not None:
         ranges.check_fits(model, precision)
     reasons = must_stay(index, precision, ranges)

@@ -36,7 +36,9 @@ class Probes:
     """The measuring model in ONNX Runtime, and what it has measured so far."""
 
     def __init__(self, model: onnx.ModelProto, narrow: str) -> None:
-        self._graph = _InstrumentedGraph(GraphIndex(model), _TYPES[narrow])
+        index = GraphIndex(model)
+        index.refuse_narrow()
+        self._graph = _InstrumentedGraph(index, _TYPES[narrow])
         self._rows: list[Doubles] = []
         options = ort.SessionOptions()
         options.log_severity_level = 3
