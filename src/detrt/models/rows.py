@@ -24,6 +24,9 @@ def take_rows(table: Tensor, index: Tensor) -> Tensor:
     return result
 
 
+_INT64 = 7  # onnx.TensorProto.INT64
+
+
 class _TakeRows(torch.autograd.Function):
     """`torch.gather` with an ONNX form of its own (the built-in one expands the index to C columns)."""
 
@@ -39,7 +42,8 @@ class _TakeRows(torch.autograd.Function):
             flat = graph.op("Reshape", index, graph.op("Constant", value_t=torch.tensor([-1])))
             picked = graph.op("Gather", table, flat, axis_i=1)
         else:
-            column = graph.op("Unsqueeze", index, graph.op("Constant", value_t=torch.tensor([-1])))
+            whole = graph.op("Cast", index, to_i=_INT64)  # all that GatherND takes
+            column = graph.op("Unsqueeze", whole, graph.op("Constant", value_t=torch.tensor([-1])))
             picked = graph.op("GatherND", table, column, batch_dims_i=1)
         picked.setType(table.type().with_sizes([batch, count, columns]))
         return picked
