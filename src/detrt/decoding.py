@@ -23,17 +23,19 @@ def decode(contract: ModelContract, outputs: Mapping[str, Array], placements: Se
         outputs: arrays with one row a photo; further rows (padding of a fixed batch) are ignored.
         placements: where each photo lay in the input.
     """
+    count = len(placements)
     if contract.output_form == "detections":
-        rows = zip(*(outputs[contract.output(role)] for role in ("boxes", "scores", "labels")), strict=True)
+        boxes, scores, labels = (outputs[contract.output(role)][:count] for role in ("boxes", "scores", "labels"))
         scaled_to = sizes_to_feed(placements)
     else:
-        logits, boxes = outputs[contract.output("logits")], outputs[contract.output("boxes")]
-        rows = zip(*_best(logits, boxes, placements, contract.top_k), strict=True)
-        scaled_to = np.ones((len(placements), 2), np.int64)
-    return [
-        Detections.of(_in_photo(boxes, scale, placement), scores, labels)
-        for placement, scale, (boxes, scores, labels) in zip(placements, scaled_to, rows, strict=False)
-    ]
+        logits, centred = outputs[contract.output("logits")], outputs[contract.output("boxes")]
+        boxes, scores, labels = _best(logits[:count], centred[:count], contract.top_k)
+        scaled_to = np.ones((count, 2), np.int64)
+    boxes = _in_photos(boxes.astype(np.float32, copy=False), scaled_to, placements)
+    if (scores[:, 1:] <= scores[:, :-1]).all():  # not where there is NaN
+        rows = zip(boxes, scores.astype(np.float32, copy=False), labels.astype(np.int64, copy=False), strict=True)
+        return [Detections(*row) for row in rows]
+    return [Detections.of(*row) for row in zip(boxes, scores, labels, strict=True)]
 
 
 def sizes_to_feed(placements: Sequence[Placement]) -> npt.NDArray[np.int64]:
@@ -41,32 +43,28 @@ def sizes_to_feed(placements: Sequence[Placement]) -> npt.NDArray[np.int64]:
     return np.array([[round(side) for side in placement.span] for placement in placements], np.int64).reshape(-1, 2)
 
 
-def _best(
-    logits: Array, boxes: Array, placements: Sequence[Placement], top_k: int
-) -> tuple[list[Array], list[Array], list[Array]]:
+def _best(logits: Array, centred: Array, top_k: int) -> tuple[Array, Array, Array]:
     """The `top_k` best of queries x classes, as the family's own postprocessing takes them; boxes in 0..1.
 
     One query may give several classes; taking each query's best class alone costs 0.9 AP.
     """
-    picked_boxes, picked_scores, picked_labels = [], [], []
     classes = logits.shape[2]
-    for photo_logits, photo_boxes in zip(logits[: len(placements)], boxes, strict=False):
-        flat = photo_logits.reshape(-1).astype(np.float32)
-        keep = min(top_k, flat.size)
-        # NaN sorts as the largest value, so a broken model's NaN is kept for the check that refuses it
-        best = np.argpartition(flat, flat.size - keep)[flat.size - keep :]
-        best = best[np.argsort(-flat[best], kind="stable")]
-        center, extent = np.split(photo_boxes[best // classes].astype(np.float32), 2, axis=1)
-        corners = np.concatenate([center - extent / 2, center + extent / 2], axis=1)
-        picked_boxes.append(corners)
-        picked_scores.append(1 / (1 + np.exp(-flat[best])))
-        picked_labels.append(best % classes)
-    return picked_boxes, picked_scores, picked_labels
+    flat = logits.reshape(len(logits), -1).astype(np.float32)
+    keep = min(top_k, flat.shape[1])
+    # NaN sorts as the largest value, so a broken model's NaN is kept for the check that refuses it
+    best = np.argpartition(flat, flat.shape[1] - keep)[:, flat.shape[1] - keep :]
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(flat, best, 1), kind="stable"), 1)
+    scores = 1 / (1 + np.exp(-np.take_along_axis(flat, best, 1)))
+    picked = np.take_along_axis(centred.astype(np.float32), best[..., None] // classes, 1)
+    center, extent = np.split(picked, 2, axis=2)
+    return np.concatenate([center - extent / 2, center + extent / 2], axis=2), scores, best % classes
 
 
-def _in_photo(boxes: Array, scaled_to: Array, placement: Placement) -> Array:
-    """Boxes that are scaled to (width, height), in the photo's pixels from its own corner, not the padding's."""
-    stretch = np.array(placement.span) / scaled_to  # 1, or close to it where a letterbox's extent was rounded
-    scaled = boxes if (stretch == 1).all() else boxes * np.tile(stretch, 2).astype(np.float32)
-    x, y = placement.offset
-    return scaled - np.array([x, y, x, y], np.float32) if x or y else scaled
+def _in_photos(boxes: Array, scaled_to: Array, placements: Sequence[Placement]) -> Array:
+    """Boxes (N, rows, 4) scaled to (width, height), in each photo's pixels from its own corner, not the padding's."""
+    spans = np.array([placement.span for placement in placements]).reshape(-1, 2)
+    stretch = spans / scaled_to  # 1, or close to it where a letterbox's extent was rounded
+    if (stretch != 1).any():
+        boxes = boxes * np.tile(stretch, 2).astype(np.float32)[:, None]
+    corners = np.array([placement.offset for placement in placements], np.float32).reshape(-1, 2)
+    return boxes - np.tile(corners, 2)[:, None] if corners.any() else boxes

@@ -19,6 +19,7 @@ MAX_PIXELS = 2 * (1 << 30) // 4 // 3
 """A larger photo is refused before it is decoded: Pillow's own limit, 179 megapixels, half a gigabyte of RGB."""
 
 _EXIF_MARKER = b"Exif\0\0"
+_ORIENTATION = 0x0112  # the EXIF tag
 _JPEG_START = b"\xff\xd8\xff"
 
 
@@ -47,10 +48,8 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
     if not data:
         raise ImageError(f"{name} is empty.", "Copy it again; it has 0 bytes.")
     try:
-        if data.startswith(_JPEG_START) and not (upright and _EXIF_MARKER in data[:65536]):
-            pixels = _fast_jpeg(data, name)
-            if pixels is not None:
-                return pixels
+        if jpeg_size(data, name=name, upright=upright):
+            return decode_jpeg(data)
         return _any_format(data, name, upright)
     except ImageError:
         raise
@@ -69,14 +68,40 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
         ) from error
 
 
-def _fast_jpeg(data: bytes, name: str) -> Pixels | None:
-    """libjpeg-turbo straight to RGB, bit for bit what Pillow gives; None for the colour spaces it cannot convert."""
+def jpeg_size(data: bytes, *, name: str = "the photo", upright: bool = True) -> tuple[int, int] | None:
+    """Height and width of a JPEG that `decode_jpeg` can decode, from its header; None for anything else.
+
+    Raises:
+        ImageError: it is larger than `MAX_PIXELS`.
+        ValueError: the header is damaged.
+    """
+    if not data.startswith(_JPEG_START) or (upright and _turned(data)):
+        return None
     height, width, color, _ = simplejpeg.decode_jpeg_header(data)
     _refuse_bomb(width, height, name)
-    if color not in ("YCbCr", "Gray", "RGB"):
-        return None
-    pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    return (height, width) if color in ("YCbCr", "Gray", "RGB") else None
+
+
+def decode_jpeg(data: bytes, into: Pixels | None = None) -> Pixels:
+    """Decode a JPEG by libjpeg-turbo straight to RGB, unturned, bit for bit what Pillow gives.
+
+    Args:
+        data: of which `jpeg_size` gave the size.
+        into: (h, w, 3) uint8, contiguous, to decode into.
+
+    Raises:
+        ValueError: it is damaged or cut off.
+    """
+    pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=into, strict=True)
     return pixels
+
+
+def _turned(data: bytes) -> bool:
+    """Whether the EXIF orientation says that the pixels are not upright."""
+    if _EXIF_MARKER not in data[:65536]:
+        return False
+    with Image.open(io.BytesIO(data)) as image:
+        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
 
 
 def _any_format(data: bytes, name: str, upright: bool) -> Pixels:

@@ -1,0 +1,86 @@
+"""A kernel of this folder, compiled for one GPU by NVRTC, and its launch."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from detrt.errors import EngineError
+from detrt.extras import require
+
+_PURPOSE = "Preprocessing photos on the GPU"
+
+
+def source_of(name: str) -> str:
+    """The CUDA source of the kernel file `name`.cu."""
+    return resources.files(__package__).joinpath(f"{name}.cu").read_text()
+
+
+@cache
+def cubin_of(name: str, capability: str) -> bytes:
+    """Machine code of the kernel file `name`.cu for a compute capability such as `9.0`.
+
+    Raises:
+        MissingExtraError: the CUDA bindings or NVRTC are not installed.
+        EngineError: the source does not compile for that GPU; with the compiler's log.
+    """
+    nvrtc = require("cuda.bindings.nvrtc", extra="gpu", purpose=_PURPOSE)
+    try:
+        status, program = nvrtc.nvrtcCreateProgram(source_of(name).encode(), f"{name}.cu".encode(), 0, [], [])
+    except RuntimeError as error:  # how the bindings say that libnvrtc is not there
+        raise _without_nvrtc(error) from error
+    _check(status)
+    options = [f"--gpu-architecture=sm_{capability.replace('.', '')}".encode(), b"--std=c++17"]
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+    if int(status):
+        log = bytearray(_check(*nvrtc.nvrtcGetProgramLogSize(program)))
+        nvrtc.nvrtcGetProgramLog(program, log)
+        raise EngineError(
+            f"{name}.cu does not compile for compute capability {capability}: {log.decode(errors='replace')[:2000]}",
+            "Update nvidia-cuda-nvrtc to a version that knows this GPU.",
+        )
+    cubin = bytearray(_check(*nvrtc.nvrtcGetCUBINSize(program)))
+    nvrtc.nvrtcGetCUBIN(program, cubin)  # fills a bytes-like object in place
+    nvrtc.nvrtcDestroyProgram(program)
+    return bytes(cubin)
+
+
+class Kernel:
+    """A function of a cubin, on the GPU that the calling thread uses."""
+
+    def __init__(self, cubin: bytes, function: str) -> None:
+        """Load it.
+
+        Raises:
+            EngineError: the machine code is for another GPU, or has no such function.
+        """
+        self._driver = require("cuda.bindings.driver", extra="gpu", purpose=_PURPOSE)
+        require("cuda.bindings.runtime", extra="gpu", purpose=_PURPOSE).cudaFree(0)  # makes the context, if none is
+        self._module = _check(*self._driver.cuModuleLoadData(cubin))
+        self._function = _check(*self._driver.cuModuleGetFunction(self._module, function.encode()))
+
+    def launch(
+        self,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        arguments: tuple[ctypes.Structure | ctypes._SimpleCData[Any], ...],
+        stream: int,
+    ) -> None:
+        """Enqueue it; the arguments are copied before this returns."""
+        addresses = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
+        _check(*self._driver.cuLaunchKernel(self._function, *grid, *block, 0, stream, ctypes.addressof(addresses), 0))
+
+
+def _check(status: Any, value: Any = None) -> Any:
+    if int(status):
+        raise EngineError(
+            f"A CUDA call for a kernel failed: {status.name}.",
+            "If it happens again, run `nvidia-smi` and restart the process: a GPU fault stays until then.",
+        )
+    return value
+
+
+def _without_nvrtc(error: Exception) -> EngineError:
+    return EngineError(f"CUDA's run-time compiler cannot be loaded: {error}.", "Install it: pip install 'detrt[gpu]'")
