@@ -18,7 +18,9 @@ from detrt.progress import Progress, silent
 
 _T = TypeVar("_T")
 
-_AGREE = 0.02  # two warm-up rounds whose medians are this close say that it is warm
+_AGREE = 0.02  # this many warm-up rounds in a row whose medians are this close say that it is warm
+_AGREEING = 3
+_SHORTEST_WARM_UP = 0.5  # seconds; a GPU takes some tenths to raise its clocks
 _WARM_UP_ROUND = 0.1  # seconds
 _ROUND = 0.5  # seconds
 _FEWEST_ROUNDS = 5
@@ -130,17 +132,19 @@ def order_of_round(turns: Sequence[_T], number: int) -> list[_T]:
 
 
 def _warm_up(turn: _Turns, pace: Pace) -> None:
-    """Run until two rounds in a row agree, or the time is up; then choose how many runs make a round."""
+    """Run until the last rounds agree, or the time is up; then choose how many runs make a round."""
     begun = perf_counter()
-    runs, before, each = 1, 0.0, 0.0
+    runs, medians = 1, list[float]()
     while True:
         result = turn.timeable.time(runs)
         turn.warm_up_runs += runs
-        now, each = float(np.median(result.runs)), result.wall / runs
-        turn.settled = runs > 1 and abs(now - before) <= _AGREE * now
-        if turn.settled or perf_counter() - begun > pace.warm_up:
+        each = result.wall / runs
+        medians.append(float(np.median(result.runs)))
+        spent, last = perf_counter() - begun, medians[-_AGREEING:]
+        turn.settled = len(last) == _AGREEING and max(last) - min(last) <= _AGREE * min(last)
+        if spent > pace.warm_up or (turn.settled and spent > _SHORTEST_WARM_UP):
             break
-        before, runs = now, max(_FEWEST_RUNS, _fitting(_WARM_UP_ROUND, each))
+        runs = max(_FEWEST_RUNS, _fitting(_WARM_UP_ROUND, each))
     turn.runs_a_round = max(_FEWEST_RUNS, _fitting(pace.seconds / pace.rounds, each))
 
 
