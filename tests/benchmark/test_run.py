@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from detrt.benchmark.machine import this_machine
 from detrt.benchmark.photos import batches, input_sets, made_photo, photos_from
@@ -14,6 +15,8 @@ from detrt.benchmark.subjects import cases_of, open_case
 from detrt.benchmark.turns import Pace
 from detrt.contract import ModelContract
 from detrt.errors import DatasetError, ImageError, ModelError, UsageError
+from detrt.models.rtdetrv2 import RTDETRv2
+from detrt.models.variants import variant_named
 
 SHORT = Pace(seconds=0.01, warm_up=0.01)
 
@@ -61,8 +64,10 @@ def test_nothing_that_can_be_opened_is_an_error(tmp_path: Path) -> None:
         benchmark(cases_of([str(tmp_path / "nowhere.onnx")]), pace=SHORT)
 
 
-def test_pytorch_is_timed_by_the_same_loop() -> None:
-    (case,) = cases_of(["random:r18vd"], precisions=["fp32"])
+def test_pytorch_is_timed_by_the_same_loop(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "r18vd.pth"
+    torch.save({"model": RTDETRv2(variant_named("r18vd")).state_dict()}, checkpoint)
+    (case,) = cases_of([str(checkpoint)], precisions=["fp32"])
     with open_case(case, [made_photo(0)]) as timeable:
         assert len(timeable.time(1).runs) == 1
         assert "PyTorch" in timeable.subject.runtime

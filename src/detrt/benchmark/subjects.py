@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from detrt.benchmark.photos import batches, input_sets
+from detrt.benchmark.pytorch import UNTRAINED, torch_runtime
 from detrt.benchmark.timeables import DeviceRuns, HostCalls, TorchRuns
 from detrt.benchmark.timings import Protocol, Subject
 from detrt.benchmark.turns import Timeable
-from detrt.contract import ModelContract
 from detrt.detector import Detector, contract_of
 from detrt.errors import ModelError, UsageError
-from detrt.extras import require
 from detrt.images.read import Pixels
 from detrt.runtime.base import Runtime
 from detrt.runtime.onnxruntime import OnnxRuntime
@@ -28,7 +27,6 @@ _BY_SUFFIX: dict[str, tuple[RuntimeName, ...]] = {
     ".pt": ("torch", "torch-compiled"),
     ".safetensors": ("torch", "torch-compiled"),
 }
-_RANDOM = "random:"
 _SETS = 16
 
 
@@ -144,9 +142,7 @@ def _subject(case: Case, runtime: Runtime) -> Subject:
 
 
 def _open(case: Case) -> Runtime:
-    if case.model.startswith(_RANDOM):
-        return _untrained(case)
-    if not Path(case.model).is_file():
+    if not case.model.startswith(UNTRAINED) and not Path(case.model).is_file():
         raise ModelError(f"There is no model at {case.model}.", "Check the path.")
     match case.runtime:
         case "onnxruntime-cpu" | "onnxruntime-cuda":
@@ -155,23 +151,8 @@ def _open(case: Case) -> Runtime:
             from detrt.runtime.tensorrt import TensorRTRuntime
 
             return TensorRTRuntime(case.model, graph=case.graph)
-        case _:
-            raise ModelError(
-                f"The checkpoint {case.model} cannot be opened: detrt has no reader of checkpoints yet.",
-                f"Time the same architecture untrained, which takes as long: {_RANDOM}r18vd",
-            )
-
-
-def _untrained(case: Case) -> Runtime:
-    require("torch", extra="torch", purpose="Timing a PyTorch model")
-    from detrt.models.rtdetrv2 import RTDETRv2
-    from detrt.models.variants import variant_named
-    from detrt.runtime.torch import TorchRuntime
-
-    variant = variant_named(case.model.removeprefix(_RANDOM))
-    contract = ModelContract(variant.size, output_form="raw", sizes_name=None, variant=variant.name)
-    compiled = case.runtime == "torch-compiled"
-    return TorchRuntime(RTDETRv2(variant), contract, precision=case.precision, compiled=compiled)
+        case "torch" | "torch-compiled":
+            return torch_runtime(case.model, precision=case.precision, compiled=case.runtime == "torch-compiled")
 
 
 def _check_batch(runtime: Runtime, batch: int) -> None:
@@ -184,7 +165,7 @@ def _check_batch(runtime: Runtime, batch: int) -> None:
 
 
 def _runtimes_for(model: str, wanted: Sequence[str]) -> list[RuntimeName]:
-    suffix = ".pth" if model.startswith(_RANDOM) else Path(model).suffix
+    suffix = ".pth" if model.startswith(UNTRAINED) else Path(model).suffix
     fitting = _BY_SUFFIX.get(suffix, ())
     chosen = [name for name in fitting if name in wanted] if wanted else list(fitting[:1])
     if not chosen:
