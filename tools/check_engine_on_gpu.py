@@ -155,18 +155,23 @@ def host_runs(runtime: TensorRTRuntime, sets: list[Feeds], rounds: int = 300) ->
 
 
 def many_runs(runtime: TensorRTRuntime, sets: list[Feeds], runs: int) -> dict[str, Any]:
-    """Many runs from several threads: identical results, and memory that does not grow."""
+    """Many runs, alone and from several threads: identical results, and memory that does not grow."""
     wanted = [runtime.run(feeds) for feeds in sets]
+    differences: list[float] = []
 
     def work(count: int) -> int:
         wrong = 0
         for turn in range(count):
-            got = runtime.run(sets[turn % len(sets)])
-            wrong += not all(np.array_equal(got[name], wanted[turn % len(sets)][name]) for name in got)
+            got, want = runtime.run(sets[turn % len(sets)]), wanted[turn % len(sets)]
+            if not all(np.array_equal(got[name], want[name]) for name in got):
+                wrong += 1
+                differences.append(disagreement(got, want))
         return wrong
 
     with ThreadPoolExecutor(THREADS) as pool:
         sum(pool.map(work, [200] * THREADS))  # contexts, graphs and allocator pools are made once
+        differences.clear()
+        alone = work(runs // THREADS)
         memory = [(resident_bytes(), runtime.gpu.free_memory())]
         started, wrong = time.perf_counter(), 0
         for _ in range(4):
@@ -177,10 +182,19 @@ def many_runs(runtime: TensorRTRuntime, sets: list[Feeds], runs: int) -> dict[st
     return {
         "threads x runs": f"{THREADS} x {runs // THREADS // 4 * 4}",
         "results that differ": wrong,
+        f"of {runs // THREADS} runs alone": alone,
+        "largest difference of sorted rows": max(differences, default=0.0),
         "runs/s": round(runs / seconds),
         "host memory MB at each quarter": [round(value / 1e6, 1) for value in host],
         "device memory used since, MB": [round((device[0] - value) / 1e6, 1) for value in device],
     }
+
+
+def disagreement(first: Feeds, second: Feeds) -> float:
+    """Largest difference of any output once its values are sorted: 0 where only the order of rows differs."""
+    return max(
+        float(np.abs(np.sort(first[name], axis=None) - np.sort(second[name], axis=None)).max()) for name in first
+    )
 
 
 def resident_bytes() -> int:

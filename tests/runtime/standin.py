@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -28,14 +29,15 @@ class StandInMemory:
     """A piece of host memory that counts as device memory."""
 
     def __init__(self, gpu: StandInGpu, nbytes: int) -> None:
-        self._gpu, self.nbytes = gpu, nbytes
+        self.nbytes = nbytes
         self._buffer = (ctypes.c_byte * max(nbytes, 1))()
         ctypes.memset(self._buffer, 0xFF, max(nbytes, 1))  # NaN in any float: what nobody wrote shows
         self.pointer = ctypes.addressof(self._buffer)
         gpu.alive.add(self.pointer)
+        self._free = weakref.finalize(self, gpu.alive.discard, self.pointer)
 
     def close(self) -> None:
-        self._gpu.alive.discard(self.pointer)
+        self._free()
 
 
 class StandInStream:
@@ -148,8 +150,11 @@ class StandInContext:
         self.scratch = 0
         engine.contexts += 1
 
+    def update_device_memory_size_for_shapes(self) -> int:
+        return 64 * self._shapes["images"][0]
+
     def set_device_memory(self, memory: int, size: int, /) -> None:
-        assert size == self._engine.device_memory_size_v2
+        assert size == self.update_device_memory_size_for_shapes()
         self.scratch = memory
 
     def set_input_shape(self, name: str, shape: Sequence[int], /) -> bool:
@@ -228,8 +233,7 @@ class StandInEngine:
     """images (N, 3, 4, 4) float32 and sizes (N, 2) int64 to scores (N,) float32 and labels (N, 2) int64."""
 
     num_layers = 1
-    num_io_tensors = 4
-    device_memory_size_v2 = 64
+    device_memory_size_v2 = 0  # nobody knows before the shapes are set
 
     def __init__(self, gpu: StandInGpu) -> None:
         self.gpu = gpu

@@ -126,17 +126,11 @@ class ExecutionContext(Protocol):
     """One place to run an engine in."""
 
     def set_input_shape(self, name: str, shape: Sequence[int], /) -> bool: ...
-    def infer_shapes(self) -> list[str]: ...
     def get_tensor_shape(self, name: str, /) -> Sequence[int]: ...
     def set_tensor_address(self, name: str, memory: int, /) -> bool: ...
+    def update_device_memory_size_for_shapes(self) -> int: ...
     def set_device_memory(self, memory: int, size: int, /) -> None: ...
     def execute_async_v3(self, stream_handle: int) -> bool: ...
-
-
-class RtxExecutionContext(ExecutionContext, Protocol):
-    """TensorRT-RTX knows whether a CUDA graph can be made of it."""
-
-    def is_stream_capturable(self, stream: int, /) -> bool: ...
 
 
 class RuntimeCache(Protocol):
@@ -162,13 +156,7 @@ class Engine(Protocol):
     @property
     def num_layers(self) -> int: ...
     @property
-    def num_io_tensors(self) -> int: ...
-    @property
     def device_memory_size_v2(self) -> int: ...
-    def get_tensor_name(self, index: int, /) -> str: ...
-    def get_tensor_mode(self, name: str, /) -> Member: ...
-    def get_tensor_shape(self, name: str, /) -> Sequence[int]: ...
-    def get_tensor_dtype(self, name: str, /) -> Member: ...
     def create_execution_context(self, strategy: Member, /) -> ExecutionContext | None: ...
 
 
@@ -200,13 +188,11 @@ class Module(Protocol):
     ILogger: type[Any]
     IProgressMonitor: type[Any]
     BuilderFlag: Enumeration
-    DataType: Enumeration
     ExecutionContextAllocationStrategy: Enumeration
     HardwareCompatibilityLevel: Enumeration
     MemoryPoolType: Enumeration
     NetworkDefinitionCreationFlag: Enumeration
     ProfilingVerbosity: Enumeration
-    TensorIOMode: Enumeration
 
     def Builder(self, logger: Any, /) -> Builder: ...  # noqa: N802
     def OnnxParser(self, network: Network, logger: Any, /) -> OnnxParser: ...  # noqa: N802
@@ -240,7 +226,6 @@ CLASSES: dict[str, type] = {
 
 RTX_CLASSES: dict[str, type] = {
     "IBuilderConfig": RtxBuilderConfig,
-    "IExecutionContext": RtxExecutionContext,
     "ICudaEngine": RtxEngine,
     "IRuntimeCache": RuntimeCache,
     "IRuntimeConfig": RuntimeConfig,
@@ -249,13 +234,11 @@ RTX_CLASSES: dict[str, type] = {
 # Enumeration -> the members that we name in code.
 MEMBERS: dict[str, tuple[str, ...]] = {
     "BuilderFlag": ("REFIT", "TF32", "VERSION_COMPATIBLE"),
-    "DataType": ("BF16", "BOOL", "FLOAT", "HALF", "INT32", "INT64", "INT8", "UINT8"),
     "ExecutionContextAllocationStrategy": ("USER_MANAGED",),
     "HardwareCompatibilityLevel": ("AMPERE_PLUS",),
     "MemoryPoolType": ("WORKSPACE",),
     "NetworkDefinitionCreationFlag": ("STRONGLY_TYPED",),
     "ProfilingVerbosity": ("DETAILED",),
-    "TensorIOMode": ("INPUT",),
 }
 
 RTX_MEMBERS: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ import numpy as np
 from detrt.errors import EngineError
 from detrt.runtime.base import Array
 from detrt.runtime.device import DeviceArray, OnDevice, check_feeds, device_array
-from detrt.runtime.gpu import Gpu
+from detrt.runtime.gpu import Gpu, Memory
 from detrt.runtime.loaded_engine import LoadedEngine
 from detrt.runtime.shaped_engine import ShapedEngine
 
@@ -45,7 +45,7 @@ class EngineSession:
         self._stream = gpu.stream()
         self.stream = self._stream.handle
         sizes = {spec.name: DeviceArray(0, self._greatest[spec.name], spec.dtype).nbytes for spec in self._specs}
-        self._scratch = gpu.allocate(engine.scratch_bytes)
+        self._scratch = gpu.allocate(0)
         self._device = {name: gpu.allocate(size) for name, size in sizes.items()}
         self._host = {name: gpu.pin(size) for name, size in sizes.items()}
         for memory in self._device.values():  # what is read before the first upload shall be defined
@@ -167,10 +167,26 @@ class EngineSession:
                 self._ready.popitem(last=False)[1].free()
             shapes = {spec.name: shape for spec, shape in zip(self._specs, key, strict=True)}
             self._ready[key] = ShapedEngine(
-                self._engine, self._gpu, shapes, self._device, self._host, self._scratch, self.stream, graph=self._graph
+                self._engine,
+                self._gpu,
+                shapes,
+                self._device,
+                self._host,
+                self._scratch_for,
+                self.stream,
+                graph=self._graph,
             )
             self._engine.keep_compiled()
         self._now, self._now_key = self._ready[key], key
+
+    def _scratch_for(self, nbytes: int) -> Memory:
+        """Memory for a context to work in. Shapes share it; one that needs more gets a larger piece for the next, too.
+
+        The smaller piece lives on with the shapes whose graphs refer to it.
+        """
+        if nbytes > self._scratch.nbytes:
+            self._scratch = self._gpu.allocate(nbytes)
+        return self._scratch
 
     def _refuse_outside(self, key: Shapes) -> None:
         manifest = self._engine.manifest

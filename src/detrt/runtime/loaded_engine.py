@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -23,8 +23,7 @@ class LoadedEngine:
 
     Attributes:
         manifest: its papers.
-        scratch_bytes: device memory that a context works in, for any shape; contexts that never run at the same time
-            may share one piece.
+        layers: after fusion.
     """
 
     def __init__(self, data: bytes, manifest: EngineManifest, flavour: Flavour, cache: Path, *, rebuild: str) -> None:
@@ -54,22 +53,29 @@ class LoadedEngine:
                 f"Build it for this machine: {rebuild}",
             )
         self._engine = engine
-        self.scratch_bytes = int(engine.device_memory_size_v2)
+        self._is_static = all(least == greatest for least, _, greatest in manifest.profile.values())
         self.layers = int(engine.num_layers)
         self._compiled = _CompiledKernels(engine, flavour, cache) if flavour.is_rtx else None
 
-    def context(self, shapes: Mapping[str, tuple[int, ...]], scratch: int) -> api.ExecutionContext:
-        """A context for these input shapes, working in the device memory at `scratch`.
+    def context(self, shapes: Mapping[str, tuple[int, ...]], lend: Callable[[int], int]) -> api.ExecutionContext:
+        """A context for these input shapes.
+
+        Args:
+            shapes: by input; within the profile.
+            lend: asked for that many bytes of device memory to work in, returns their address. Contexts that never run
+                at the same time may share them.
 
         Raises:
             EngineError: TensorRT cannot make one.
         """
         with self._lock, self._flavour.log.errors() as said:
             context = self._new_context()
-            if context is not None:
-                context.set_device_memory(scratch, self.scratch_bytes)
-                if all(context.set_input_shape(name, shape) for name, shape in shapes.items()):
-                    return context
+            if context is not None and all(context.set_input_shape(name, shape) for name, shape in shapes.items()):
+                size = self._engine.device_memory_size_v2
+                if not self._is_static:
+                    size = context.update_device_memory_size_for_shapes()  # only now is the size known
+                context.set_device_memory(lend(int(size)), int(size))
+                return context
         raise EngineError(
             f"{self._flavour} cannot make a context for {dict(shapes)}: {gist(said)}.",
             "Free memory on the GPU, or use a shape within the engine's profile.",
