@@ -112,10 +112,11 @@ def _engine(case: Case, runtime: Runtime, photos: Sequence[Pixels]) -> Timeable:
     subject = _subject(case, runtime)
     sets = input_sets(contract_of(runtime, {}), photos, case.batch)
     if case.runtime == "tensorrt":
+        from detrt.runtime.cuda import CudaEvent
         from detrt.runtime.tensorrt import TensorRTRuntime
 
         assert isinstance(runtime, TensorRTRuntime)
-        return DeviceRuns(subject, runtime, sets)
+        return DeviceRuns(subject, runtime, sets, gpu=runtime.gpu, event=CudaEvent)
     if case.runtime.startswith("torch") and runtime.device != "cpu":
         from detrt.runtime.torch import TorchRuntime
 

@@ -8,17 +8,32 @@ from functools import partial
 from itertools import count
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from detrt.benchmark.timings import Round, Subject
 from detrt.runtime.base import Array
 from detrt.runtime.device import DeviceRuntime, DeviceSession
+from detrt.runtime.gpu import Gpu, Memory
 
 if TYPE_CHECKING:
-    from detrt.runtime.cuda import CudaEvent, CudaMemory
     from detrt.runtime.torch import TorchRuntime
 
 _BACKLOG = 64  # runs enqueued before the host waits: enough that the GPU never waits for the host
+
+
+_E = TypeVar("_E", bound="Event")
+
+
+class Event(Protocol):
+    """A point in a stream whose time the GPU notes."""
+
+    def record(self, stream: int) -> None:
+        """Enqueue it."""
+        ...
+
+    def milliseconds_since(self: _E, start: _E) -> float:
+        """Time between two events that have passed."""
+        ...
 
 
 class _Closing:
@@ -80,12 +95,27 @@ class DeviceRuns(_Closing):
     With several streams, each has a session of its own and they are launched in turn.
     """
 
-    def __init__(self, subject: Subject, runtime: DeviceRuntime, sets: Sequence[Mapping[str, Array]]) -> None:
-        from detrt.runtime.cuda import CudaEvent, gpu
+    def __init__(
+        self,
+        subject: Subject,
+        runtime: DeviceRuntime,
+        sets: Sequence[Mapping[str, Array]],
+        *,
+        gpu: Gpu,
+        event: Callable[[], Event],
+    ) -> None:
+        """Make sessions and put the input sets on the device.
 
+        Args:
+            subject: says how many streams, and whether there is a CUDA graph.
+            runtime: closed with this.
+            sets: host arrays, all of one shape.
+            gpu: where the runtime runs.
+            event: makes an event of that GPU.
+        """
         self.subject = subject
         self._runtime = runtime
-        self._gpu = gpu(runtime.device)
+        self._gpu = gpu
         self._gpu.use()
         graph = subject.graph is not False
         self._sessions: list[DeviceSession] = [runtime.session(graph=graph) for _ in range(subject.streams)]
@@ -93,7 +123,7 @@ class DeviceRuns(_Closing):
             session.shape({name: value.shape for name, value in sets[0].items()})
             session.upload(sets[0])
         self._sets = [self._resident(feeds) for feeds in sets]
-        self._events = [(CudaEvent(), CudaEvent()) for _ in range(_BACKLOG)]
+        self._events = [(event(), event()) for _ in range(_BACKLOG)]
         self._numbers = count()
 
     def time(self, runs: int) -> Round:
@@ -103,7 +133,7 @@ class DeviceRuns(_Closing):
             times += self._backlog(self._events[: min(_BACKLOG, runs - first)])
         return Round(tuple(times), 1e3 * (perf_counter() - start))
 
-    def _backlog(self, events: Sequence[tuple[CudaEvent, CudaEvent]]) -> list[float]:
+    def _backlog(self, events: Sequence[tuple[Event, Event]]) -> list[float]:
         for begin, end in events:
             number = next(self._numbers)
             session = self._sessions[number % len(self._sessions)]
@@ -117,7 +147,7 @@ class DeviceRuns(_Closing):
             session.synchronize()
         return [end.milliseconds_since(begin) for begin, end in events]
 
-    def _resident(self, feeds: Mapping[str, Array]) -> dict[str, CudaMemory]:
+    def _resident(self, feeds: Mapping[str, Array]) -> dict[str, Memory]:
         held = {}
         for name, value in feeds.items():
             held[name] = self._gpu.allocate(value.nbytes)
