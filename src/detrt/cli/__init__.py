@@ -5,7 +5,20 @@ The commands are registered by their import, in the order in which `detrt --help
 
 from __future__ import annotations
 
-from detrt.cli import bench, build, doctor, evaluate, export, inspect, models, predict
+from detrt.cli import bench, build, doctor, evaluate, export, graph, inspect, mark, models, predict, profile
 from detrt.cli.app import main
 
-__all__ = ["bench", "build", "doctor", "evaluate", "export", "inspect", "main", "models", "predict"]
+__all__ = [
+    "bench",
+    "build",
+    "doctor",
+    "evaluate",
+    "export",
+    "graph",
+    "inspect",
+    "main",
+    "mark",
+    "models",
+    "predict",
+    "profile",
+]
