@@ -35,6 +35,14 @@ def test_argument_is_not_edited_and_signature_stays(precision: Precision) -> Non
     assert result.graph.output == model.graph.output
 
 
+def test_constants_that_old_files_list_as_inputs_are_not_asked_for() -> None:
+    model = network()
+    model.graph.input.append(helper.make_tensor_value_info("w2", TensorProto.FLOAT, [4, 8, 1, 1]))
+    result = with_precision(model, "fp16").model
+    onnx.checker.check_model(result, full_check=True)
+    assert [value.name for value in result.graph.input] == ["images"]
+
+
 @pytest.mark.parametrize(("precision", "kind"), [("fp16", TensorProto.FLOAT16), ("bf16", TensorProto.BFLOAT16)])
 def test_weights_are_converted_and_never_cast(precision: Precision, kind: int) -> None:
     result = with_precision(network(), precision).model

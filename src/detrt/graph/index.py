@@ -37,7 +37,7 @@ class GraphIndex:
         self.nodes = list(self.model.graph.node)
         self.constants = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self._types = _tensor_types(self.model)
-        self.inputs = [value.name for value in self.model.graph.input if value.name not in self.constants]
+        self.inputs = [value.name for value in self.model.graph.input]
         self.outputs = [value.name for value in self.model.graph.output]
 
     def refuse_narrow(self) -> None:
@@ -117,6 +117,10 @@ def _flattened(model: onnx.ModelProto) -> onnx.ModelProto:
                 f"The node {node.name or key_of(node)} ({node.op_type}) holds a graph of its own.",
                 "Export the model without control flow (a fixed input size usually suffices).",
             )
+    constants = {tensor.name for tensor in flat.graph.initializer}
+    fed = [value for value in flat.graph.input if value.name not in constants]  # old files list constants as inputs too
+    del flat.graph.input[:]
+    flat.graph.input.extend(fed)
     kept = [node for node in flat.graph.node if not _is_constant(node)]
     flat.graph.initializer.extend(_constant_of(node) for node in flat.graph.node if _is_constant(node))
     del flat.graph.node[:]

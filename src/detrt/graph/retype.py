@@ -63,6 +63,8 @@ def _bfloat16_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
 
 
 class _Retyping:
+    """Edits an index's own model. Each float tensor has a float32 version and a narrow one, made when asked for."""
+
     def __init__(self, index: GraphIndex, narrow: Narrow, wide: Set[str]) -> None:
         self._index = index
         self._narrow = narrow
@@ -81,7 +83,7 @@ class _Retyping:
         for number, node in enumerate(index.nodes):
             if not self._is_wide[number]:
                 self._type_outputs(node)
-        nodes = [*self._casts.get(None, {}).values()]
+        nodes = list(self._casts.get(None, {}).values())
         for number, node in enumerate(index.nodes):
             nodes += [node, *self._casts.get(number, {}).values()]
         read = {name for node in nodes for name in node.input} | set(index.outputs)
@@ -103,14 +105,12 @@ class _Retyping:
                 node.input[slot] = self._version(name, wide=self._is_wide[number] or slot in always_wide)
 
     def _type_outputs(self, node: NodeProto) -> None:
-        for slot, name in enumerate(node.output):
-            if self._index.is_float(name):
-                node.output[slot] = self._narrow_name(name)
-        if not self._index.is_float(next((name for name in node.output if name), "")):
-            pass
-        elif node.op_type == "Cast":
+        """Rename the outputs where their plain name is the float32 version's, and retype what states a type itself."""
+        made = self._index.float_outputs(node)
+        node.output[:] = [self._narrow_name(name) if name in made else name for name in node.output]
+        if made and node.op_type == "Cast":
             next(item for item in node.attribute if item.name == "to").i = self._type
-        elif node.op_type == "ConstantOfShape":
+        elif made and node.op_type == "ConstantOfShape":
             value = next((item.t for item in node.attribute if item.name == "value"), None)
             value = value or helper.make_tensor("value", TensorProto.FLOAT, [1], [0.0])
             del node.attribute[:]
@@ -126,9 +126,8 @@ class _Retyping:
             if converted not in self._added_constants:
                 self._added_constants[converted] = narrow_constant(constant, converted, self._narrow)
             return converted
-        source, target = (self._narrow_name(name), self._wide_name(name))
-        if not wide:
-            source, target = target, source
+        names = {True: self._wide_name(name), False: self._narrow_name(name)}
+        source, target = names[not wide], names[wide]
         if self._made_wide(name) != wide:
             after = self._casts.setdefault(self._index.producer.get(name), {})
             kind = TensorProto.FLOAT if wide else self._type
