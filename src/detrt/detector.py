@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -13,12 +17,17 @@ from detrt.coco_names import COCO_NAMES
 from detrt.contract import ModelContract, contract_from_metadata
 from detrt.decoding import decode, sizes_to_feed
 from detrt.detections import Detections
+from detrt.errors import DetrtError
 from detrt.images.preprocess import Batch, Preprocessor
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
+from detrt.images.sources import Item, Photo, PhotoBytes, PhotoPixels
 from detrt.runtime.base import Runtime
 from detrt.runtime.open import open_runtime
 from detrt.signature import contract_from_signature
+
+Source = Pixels | bytes | str | os.PathLike[str] | Item
+"""A photo: decoded (h, w, 3) uint8 RGB, the bytes of its file, or the file's path; or an item of `images.sources`."""
 
 
 class Detector:
@@ -57,16 +66,65 @@ class Detector:
             runtime.close()
             raise
 
-    def __call__(self, photo: Pixels) -> Detections:
-        """Detections of one photo, (h, w, 3) uint8 RGB."""
+    def __call__(self, photo: Source) -> Detections:
+        """Detections of one photo."""
         return self.detect([photo])[0]
 
-    def detect(self, photos: Sequence[Pixels]) -> list[Detections]:
-        """Detections of several photos of any sizes, run as one batch (or several, where the model fixes its own)."""
+    def detect(self, photos: Sequence[Source]) -> list[Detections]:
+        """Detections of several photos of any sizes, run as one batch (or several, where the model fixes its own).
+
+        May be called from several threads.
+
+        Raises:
+            ImageError: one of them cannot be decoded.
+        """
         if not photos:
             return []
-        batch, placements = self.preprocessor(photos)
+        batch, placements = self.preprocessor([item_of(photo).pixels() for photo in photos])
         return self.decode(self.infer(batch, placements), placements)
+
+    def stream(
+        self,
+        photos: Iterable[Source],
+        *,
+        batch: int = 1,
+        on_error: Callable[[str, DetrtError], None] | None = None,
+    ) -> Generator[Detections, None, None]:
+        """Detections of every photo, in order, at the speed of the slower of decoding and network.
+
+        Args:
+            photos: may be endless; taken no further ahead than needed.
+            batch: photos a run of the network.
+            on_error: told the name of a photo that cannot be decoded, and why; it has no detections then, and the
+                stream goes on. Without it, the stream ends with the error.
+
+        Raises:
+            DetrtError: the error of the first photo that has one, at its turn.
+        """
+        from detrt.pipeline import detect_stream
+
+        with closing(detect_stream(self, map(item_of, photos), batch=batch, keep_pixels=False)) as outcomes:
+            for outcome in outcomes:
+                if outcome.error and not on_error:
+                    raise outcome.error
+                if outcome.error and on_error:
+                    on_error(outcome.item.name, outcome.error)
+                yield outcome.detections or Detections.empty()
+
+    async def detections(
+        self,
+        photos: Iterable[Source],
+        *,
+        batch: int = 1,
+        on_error: Callable[[str, DetrtError], None] | None = None,
+    ) -> AsyncGenerator[Detections, None]:
+        """`stream` for asyncio: the loop goes on while a thread waits for the next detections."""
+        stream = self.stream(photos, batch=batch, on_error=on_error)
+        try:
+            while (found := await asyncio.to_thread(next, stream, None)) is not None:
+                yield found
+        finally:
+            await asyncio.to_thread(stream.close)
 
     def infer(self, batch: Batch, placements: Sequence[Placement]) -> dict[str, Any]:
         """Run the network on a preprocessed batch; the outputs have one row a photo."""
@@ -82,6 +140,12 @@ class Detector:
     def decode(self, outputs: Mapping[str, Any], placements: Sequence[Placement]) -> list[Detections]:
         """Detections from what `infer` returned."""
         return decode(self.contract, outputs, placements)
+
+    def over(self, runtime: Runtime) -> Detector:
+        """The same detector over another runtime of the same model."""
+        other = copy.copy(self)
+        other.runtime = runtime
+        return other
 
     def close(self) -> None:
         """Free the model."""
@@ -104,6 +168,15 @@ class Detector:
         if self.contract.sizes_name:
             feeds[self.contract.sizes_name] = sizes
         return {name: value[:count] for name, value in self.runtime.run(feeds).items()}
+
+
+def item_of(photo: Source) -> Item:
+    """A photo as an item of a stream."""
+    if isinstance(photo, np.ndarray):
+        return PhotoPixels(photo)
+    if isinstance(photo, bytes):
+        return PhotoBytes(photo)
+    return Photo(Path(photo)) if isinstance(photo, (str, os.PathLike)) else photo
 
 
 def contract_of(runtime: Runtime, overrides: Mapping[str, Any]) -> ModelContract:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +57,10 @@ def predict(
     total = count_items(files)
     with ExitStack() as stack:
         opened = [stack.enter_context(sink) for sink in sinks]
-        outcomes = detect_stream(detector, open_items(files), batch=batch, times=times)
+        draws = any(sink.needs_pixels for sink in sinks)
+        outcomes = stack.enter_context(
+            closing(detect_stream(detector, open_items(files), batch=batch, times=times, keep_pixels=draws))
+        )
         for done, outcome in enumerate(map(select, outcomes), start=1):
             with times.stage("write"):
                 for sink in opened:

@@ -18,7 +18,14 @@ from detrt.pipeline import Outcome
 
 
 class Sink(Protocol):
-    """Takes every outcome as soon as it is there, so that an interrupt loses nothing."""
+    """Takes every outcome as soon as it is there, so that an interrupt loses nothing.
+
+    Attributes:
+        needs_pixels: whether it wants the photos with the outcomes.
+    """
+
+    @property
+    def needs_pixels(self) -> bool: ...
 
     def add(self, outcome: Outcome) -> None: ...
 
@@ -31,6 +38,8 @@ class Sink(Protocol):
 
 class JsonLines:
     """A line an image: its name, width, height and detections; or its name and the error."""
+
+    needs_pixels = False
 
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
         self._path, self._names = path, class_names
@@ -59,14 +68,16 @@ class JsonLines:
 def json_row(outcome: Outcome, class_names: Sequence[str] = ()) -> dict[str, Any]:
     """One image's result, as every detrt program writes it."""
     row: dict[str, Any] = {"image": outcome.item.name}
-    if outcome.error or outcome.detections is None or outcome.pixels is None:
+    if outcome.error or outcome.detections is None or outcome.size is None:
         return row | {"error": str(outcome.error)}
-    height, width = outcome.pixels.shape[:2]
+    height, width = outcome.size
     return row | {"width": width, "height": height, "detections": outcome.detections.to_json(class_names)}
 
 
 class Pictures:
     """Annotated copies: photos as JPEG, the frames of a video as a video, all in one folder."""
+
+    needs_pixels = True
 
     def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
         self._folder, self._names = folder, class_names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from detrt.errors import DatasetError
 from detrt.evaluate.dataset import CocoDataset, CocoPhoto
 from detrt.evaluate.journal import Journal
 from detrt.evaluate.scorer import CocoScores, score
-from detrt.images.read import Pixels, read_photo
+from detrt.images.read import Pixels, read_bytes, read_photo
 from detrt.pipeline import detect_stream
 from detrt.progress import Progress, silent
 from detrt.stages import StageTimes
@@ -83,6 +84,13 @@ class _Annotated:
     def name(self) -> str:
         return str(self.photo.path)
 
+    @property
+    def upright(self) -> bool:
+        return False
+
+    def encoded(self) -> bytes:
+        return read_bytes(self.photo.path)
+
     def pixels(self) -> Pixels:
         return read_photo(self.photo.path, upright=False)
 
@@ -90,12 +98,13 @@ class _Annotated:
 def _detect(
     detector: Detector, photos: list[CocoPhoto], batch: int, times: StageTimes
 ) -> Iterator[tuple[int, Detections]]:
-    outcomes = detect_stream(detector, map(_Annotated, photos), batch=batch, times=times)
-    for photo, outcome in zip(photos, outcomes, strict=True):
-        if outcome.error:
-            raise outcome.error
-        assert outcome.detections is not None
-        yield photo.id, outcome.detections
+    items = map(_Annotated, photos)
+    with closing(detect_stream(detector, items, batch=batch, times=times, keep_pixels=False)) as outcomes:
+        for photo, outcome in zip(photos, outcomes, strict=True):
+            if outcome.error:
+                raise outcome.error
+            assert outcome.detections is not None
+            yield photo.id, outcome.detections
 
 
 def _check_labels(detections: Detections, category_ids: tuple[int, ...], image_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Pillow's antialiased bilinear in integers, as the GPU computes it: the arithmetic of `kernels/preprocess.cu` in NumPy.
+"""Pillow's antialiased bilinear in integers, as the GPU computes it: `kernels/preprocess.cu` in NumPy.
 
 Nothing on the way to a detection calls it: the CPU has Pillow itself. It is what the kernel is held against where
 there is no GPU, and what a GPU that disagrees with Pillow is debugged with.
@@ -43,11 +43,13 @@ def coefficients(size: int, wanted: int, antialias: bool) -> npt.NDArray[np.int6
     reach = 2 * (max(size, wanted) if antialias else wanted)
     weight = np.maximum(reach - distance, 0)
     norm = np.float32(1 << BITS) / weight.sum(axis=1, keepdims=True).astype(np.float32)
-    return np.rint(weight.astype(np.float32) * norm).astype(np.int64)
+    scaled: npt.NDArray[np.int64] = np.rint(weight.astype(np.float32) * norm).astype(np.int64)
+    return scaled
 
 
 def _pass(lines: Pixels, factors: npt.NDArray[np.int64], start: int) -> Pixels:
     """Resize along the first axis, rounding to 8 bits. Float64 sums are exact here: they stay below 2**53."""
     flat = lines.reshape(len(lines), -1).astype(np.float64)
     sums = (factors.astype(np.float64) @ flat).astype(np.int64) + start
-    return np.clip(sums >> BITS, 0, 255).astype(np.uint8).reshape(len(factors), *lines.shape[1:])
+    levels: Pixels = np.clip(sums >> BITS, 0, 255).astype(np.uint8)
+    return levels.reshape(len(factors), *lines.shape[1:])

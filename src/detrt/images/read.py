@@ -25,13 +25,21 @@ _JPEG_START = b"\xff\xd8\xff"
 
 def read_photo(path: Path, *, upright: bool = True) -> Pixels:
     """Read and decode the photo at `path`; see `decode_photo`."""
+    return decode_photo(read_bytes(path), name=str(path), upright=upright)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(
             f"{path} cannot be read: {error.strerror}.", "Check that it exists and may be read."
         ) from error
-    return decode_photo(data, name=str(path), upright=upright)
 
 
 def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) -> Pixels:

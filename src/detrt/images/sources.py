@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from detrt.errors import ImageError
-from detrt.images.read import Pixels, read_photo
+from detrt.images.read import Pixels, decode_photo, read_bytes, read_photo
 from detrt.images.video import frames_of, video_info
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
@@ -28,6 +28,24 @@ class Item(Protocol):
         ...
 
 
+@runtime_checkable
+class Encoded(Protocol):
+    """An item that is a file's content, so that whoever can decode it faster than `pixels` does may.
+
+    Attributes:
+        upright: turn it as its EXIF orientation says.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def upright(self) -> bool: ...
+
+    def encoded(self) -> bytes:
+        """The whole file; an `ImageError` where it cannot be read."""
+        ...
+
+
 @dataclass(frozen=True)
 class Photo:
     """A photo in a file."""
@@ -39,8 +57,37 @@ class Photo:
     def name(self) -> str:
         return str(self.path)
 
+    def encoded(self) -> bytes:
+        return read_bytes(self.path)
+
     def pixels(self) -> Pixels:
         return read_photo(self.path, upright=self.upright)
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoBytes:
+    """A photo's file in memory."""
+
+    data: bytes
+    name: str = "the photo"
+    upright: bool = True
+
+    def encoded(self) -> bytes:
+        return self.data
+
+    def pixels(self) -> Pixels:
+        return decode_photo(self.data, name=self.name, upright=self.upright)
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoPixels:
+    """A photo that is decoded already, (h, w, 3) uint8 RGB."""
+
+    image: Pixels
+    name: str = "the photo"
+
+    def pixels(self) -> Pixels:
+        return self.image
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -53,3 +53,18 @@ class Runtime(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class SplitsByCore(Protocol):
+    """A runtime of whose runs as many as there are cores can go side by side, each on one thread.
+
+    That is the way to the highest throughput on a CPU: threads of one run wait for each other, runs do not.
+    """
+
+    @property
+    def device(self) -> str: ...
+
+    def on_one_core(self) -> Runtime:
+        """The same model, run by the calling thread alone; closed with this one."""
+        ...

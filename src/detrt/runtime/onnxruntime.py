@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,9 @@ class OnnxRuntime:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
-        source = model if isinstance(model, bytes) else str(Path(model))
+        source = self._source = model if isinstance(model, bytes) else str(Path(model))
+        self._narrow: OnnxRuntime | None = None
+        self._lock = threading.Lock()
         try:
             self._session = ort.InferenceSession(source, options, providers=_providers(self.device))
         except Exception as error:  # the bindings raise a dozen types of their own
@@ -89,8 +92,17 @@ class OnnxRuntime:
             binding.bind_output(spec.name, *place)
         return partial(self._session.run_with_iobinding, binding)
 
+    def on_one_core(self) -> OnnxRuntime:
+        """See `SplitsByCore`."""
+        with self._lock:
+            if self._narrow is None:
+                self._narrow = OnnxRuntime(self._source, device=self.device, threads=1)
+            return self._narrow
+
     def close(self) -> None:
         """Free the session."""
+        if self._narrow:
+            self._narrow.close()
         del self._session
 
     def __enter__(self) -> OnnxRuntime:

@@ -116,6 +116,6 @@ def fits_kernel(placement: Placement) -> bool:
 
 def _record(photo: PhotoOnDevice | None) -> tuple[int, ...]:
     if photo is None:
-        return (0,) * len(PHOTO)
+        return (0,) * 9
     place = photo.placement
     return (photo.pointer, photo.pitch, *place.photo, place.top, place.left, *place.size, 0)

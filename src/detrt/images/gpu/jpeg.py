@@ -1,0 +1,71 @@
+"""JPEG files decoded on the GPU, by its own decoder chip where it has one (nvImageCodec)."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+logger = logging.getLogger("detrt.images")
+
+_END = b"\xff\xd9"
+
+
+@dataclass(frozen=True)
+class DecodedJpeg:
+    """Interleaved 8-bit RGB in device memory that its decoder owns until it decodes the next group.
+
+    Attributes:
+        pitch: bytes from row to row.
+        size: height and width.
+    """
+
+    pointer: int
+    pitch: int
+    size: tuple[int, int]
+
+
+class DecodesJpegs(Protocol):
+    """Decodes groups of files, one group at a time."""
+
+    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+        """Decode on the device; what is enqueued on `stream` afterwards sees the pixels. None: it cannot."""
+        ...
+
+
+def ends_whole(file: bytes) -> bool:
+    """Whether the file has the marker that ends a JPEG. A GPU fills what was cut off with grey and says nothing."""
+    return _END in file[-1024:]
+
+
+class NvImageCodec:
+    """nvImageCodec's decoder: the chip first, then CUDA."""
+
+    def __init__(self, device: int) -> None:
+        codec = self._codec = importlib.import_module("nvidia.nvimgcodec")
+        kinds = codec.BackendKind
+        backends = [codec.Backend(kind) for kind in (kinds.HW_GPU_ONLY, kinds.GPU_ONLY, kinds.HYBRID_CPU_GPU)]
+        self._decoder = codec.Decoder(device_id=device, backends=backends, options=":fancy_upsampling=1")
+        self._params = codec.DecodeParams(apply_exif_orientation=False, color_spec=codec.ColorSpec.SRGB)
+        self._images: list[Any] = []
+
+    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+        """See `DecodesJpegs`."""
+        streams = [self._codec.CodeStream(file) for file in files]
+        images = self._decoder.decode(streams, params=self._params, cuda_stream=stream)
+        self._images = images  # they own the memory
+        return [None if image is None else _looked_at(image) for image in images]
+
+
+def jpeg_decoder(device: int) -> Callable[[], DecodesJpegs] | None:
+    """What makes decoders for a GPU; None where nvImageCodec is not installed or does not work."""
+    return None
+
+
+def _looked_at(image: Any) -> DecodedJpeg:
+    told = image.__cuda_array_interface__
+    height, width = told["shape"][:2]
+    strides = told.get("strides")
+    return DecodedJpeg(int(told["data"][0]), int(strides[0]) if strides else 3 * width, (height, width))

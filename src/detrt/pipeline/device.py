@@ -1,0 +1,172 @@
+"""Photos through an engine on a GPU: only JPEG files or 8-bit pixels go there, and only boxes come back."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from detrt.detections import Detections
+from detrt.detector import Detector
+from detrt.errors import ImageError
+from detrt.images.gpu.jpeg import DecodesJpegs, ends_whole, jpeg_decoder
+from detrt.images.gpu.preprocess import EnqueuesPreprocessing, FusedPreprocessing, PhotoOnDevice, fits_kernel
+from detrt.images.read import Pixels, decode_jpeg, jpeg_size
+from detrt.images.resize import Placement, place, resize
+from detrt.images.sources import Encoded, Item
+from detrt.pipeline.device_place import DevicePlace, PhotoRow
+from detrt.pipeline.lane import Loaded
+from detrt.pipeline.station import Station
+from detrt.runtime.device import DeviceRuntime
+from detrt.runtime.gpu import Gpu
+from detrt.stages import StageTimes
+
+SIDE_BY_SIDE = 2
+"""Groups on the GPU at a time: one computes while another is copied or its boxes are read."""
+
+PLACE_BYTES = 512 << 20
+"""Most that the photos of one group may take, on the host and on the device each; larger ones are resized here."""
+
+
+class GpuRuntime(DeviceRuntime, Protocol):
+    """A runtime with a device path that says on which GPU."""
+
+    @property
+    def gpu(self) -> Gpu: ...
+
+
+class DeviceLane:
+    """A place is pinned and device memory for the photos of a group; what runs them is a station.
+
+    Photos are decoded by the threads that load, or, where there is a decoder for it, by the GPU a group at a time; what
+    the GPU cannot decode is decoded here. The kernel makes the network's input of either.
+    """
+
+    runners = SIDE_BY_SIDE
+
+    def __init__(
+        self,
+        detector: Detector,
+        gpu: Gpu,
+        stations: Sequence[Station],
+        batch: int,
+        times: StageTimes,
+        decoder: Callable[[], DecodesJpegs] | None = None,
+    ) -> None:
+        self._detector, self._gpu, self._batch, self._times = detector, gpu, batch, times
+        self._most_bytes = PLACE_BYTES // batch
+        self._idle: queue.SimpleQueue[tuple[Station, DecodesJpegs | None]] = queue.SimpleQueue()
+        self._stations = stations
+        self._places: list[DevicePlace] = []
+        self._decodes_here = decoder is None
+        for station in stations:
+            self._idle.put((station, decoder() if decoder else None))
+
+    def place(self) -> DevicePlace:
+        """See `Lane`."""
+        made = DevicePlace(self._gpu, self._batch)
+        self._places.append(made)
+        return made
+
+    def load(self, place: DevicePlace, row: int, item: Item) -> Loaded:
+        """See `Lane`."""
+        with self._times.stage("decode"):
+            return Loaded(row, self._load(place.rows[row], item))
+
+    def run(self, place: DevicePlace, loaded: Sequence[Loaded]) -> list[Detections | ImageError]:
+        """See `Lane`."""
+        station, decoder = self._idle.get()
+        try:
+            with self._times.stage("decode on gpu"):
+                failed = self._decode(place, loaded, decoder) if decoder else {}
+            good = [photo for photo in loaded if photo.row not in failed]
+            placements = [photo.placement for photo in good]
+            with self._times.stage("gpu"):
+                outputs = station.run(place, [photo.row for photo in good], placements) if good else {}
+        finally:
+            place.clear()
+            self._idle.put((station, decoder))
+        with self._times.stage("boxes"):
+            found = iter(self._detector.decode(outputs, placements) if good else ())
+        return [failed[photo.row] if photo.row in failed else next(found) for photo in loaded]
+
+    def use(self) -> None:
+        """See `Lane`."""
+        self._gpu.use()
+
+    def close(self) -> None:
+        """See `Lane`."""
+        for made in self._places:
+            made.close()
+        for station in self._stations:
+            station.close()
+
+    def _load(self, row: PhotoRow, item: Item) -> Placement:
+        row.photo = row.file = None
+        if isinstance(item, Encoded):
+            file = item.encoded()
+            try:
+                size = jpeg_size(file, name=item.name, upright=item.upright)
+                if size and self._fits(placement := self._placed(size)):
+                    if not self._decodes_here and ends_whole(file):
+                        row.file = file
+                    else:
+                        decode_jpeg(file, row.room(*size))
+                        row.send(placement)
+                    return placement
+            except ValueError:
+                pass  # damaged, and what follows says so by name
+        return self._send(row, item.pixels())
+
+    def _send(self, row: PhotoRow, pixels: Pixels) -> Placement:
+        """Bring decoded pixels to the device; those of a huge photo at the network's size already."""
+        placement = sent = self._placed(pixels.shape[:2])
+        if not self._fits(placement):
+            pixels = resize(pixels, placement, self._detector.contract.resize)
+            sent = Placement(placement.input, placement.input, placement.input)
+        row.room(*pixels.shape[:2])[:] = pixels
+        row.send(sent)
+        return placement
+
+    def _decode(self, place: DevicePlace, loaded: Sequence[Loaded], decoder: DecodesJpegs) -> dict[int, ImageError]:
+        """Decode the files of the rows on the GPU, or here what it refuses; the errors by row."""
+        waiting = [photo for photo in loaded if place.rows[photo.row].file is not None]
+        failed: dict[int, ImageError] = {}
+        files = [file for photo in waiting if (file := place.rows[photo.row].file)]
+        for photo, file, image in zip(waiting, files, decoder(files, place.stream) if files else (), strict=True):
+            row = place.rows[photo.row]
+            if image and image.size == photo.placement.photo:
+                row.photo = PhotoOnDevice(image.pointer, image.pitch, photo.placement)
+                continue
+            try:
+                decode_jpeg(file, row.room(*photo.placement.photo))
+                row.send(photo.placement)
+            except ValueError as error:
+                failed[photo.row] = ImageError(f"A photo cannot be decoded: {error}.", "It is damaged; copy it again.")
+        return failed
+
+    def _placed(self, size: tuple[int, int]) -> Placement:
+        contract = self._detector.contract
+        return place(size, contract.input_size, contract.resize)
+
+    def _fits(self, placement: Placement) -> bool:
+        height, width = placement.photo
+        return 3 * height * width <= self._most_bytes and fits_kernel(placement)
+
+
+def device_lane(detector: Detector, batch: int, times: StageTimes, *, stations: int = SIDE_BY_SIDE) -> DeviceLane:
+    """The lane of a detector whose runtime is an engine on a GPU.
+
+    Raises:
+        MissingExtraError, EngineError: the kernel cannot be compiled here.
+        ModelError: the engine does not take such a batch.
+    """
+    runtime: GpuRuntime = detector.runtime  # type: ignore[assignment]  # who calls has looked
+    gpu, contract = runtime.gpu, detector.contract
+    gpu.use()
+    dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
+    preprocess: EnqueuesPreprocessing = FusedPreprocessing(contract, dtype, gpu.capability)
+    made = [Station(runtime.session(), gpu, contract, preprocess) for _ in range(stations)]
+    for station in made:
+        station.shape(batch)
+    return DeviceLane(detector, gpu, made, batch, times, jpeg_decoder(gpu.index))

@@ -1,0 +1,129 @@
+"""Photos in, outcomes out, in order: threads load the next groups while others run this one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+from detrt.detections import Detections
+from detrt.detector import Detector
+from detrt.errors import DetrtError, ImageError
+from detrt.images.sources import Item
+from detrt.pipeline.lane import Lane, Loaded
+from detrt.pipeline.lanes import lane_of
+from detrt.pipeline.outcome import Outcome, outcome_of
+from detrt.stages import StageTimes
+
+BATCHES_AHEAD = 2
+"""Groups in hand beyond those that run: one that is ready, and one that is being loaded."""
+
+MOST_WORKERS = 32
+
+
+def detect_stream(
+    detector: Detector,
+    items: Iterable[Item],
+    *,
+    batch: int = 1,
+    workers: int | None = None,
+    times: StageTimes | None = None,
+    keep_pixels: bool = True,
+) -> Generator[Outcome, None, None]:
+    """Detect in every item, in order, with bounded memory.
+
+    An item that cannot be decoded, or whose results are not finite, fails alone: its outcome carries the error. Where
+    the runtime's tensors can stay on the GPU, everything after the decoding happens there.
+
+    Args:
+        detector: may be used elsewhere meanwhile.
+        items: may be endless; taken no further ahead than needed, in the caller's thread.
+        batch: photos a run of the network.
+        workers: threads that decode; as many as there are cores where it is left out.
+        times: filled with the time of each stage.
+        keep_pixels: give the photo with each outcome, for who wants to draw on it.
+
+    Raises:
+        ModelError: the network cannot run, whatever the photo.
+    """
+    times = times or StageTimes()
+    lane = lane_of(detector, batch, times)
+    with _Crew(lane, workers or min(MOST_WORKERS, os.cpu_count() or 1), keep_pixels) as crew:
+        remaining = iter(items)
+        in_hand: deque[Future[list[Outcome]]] = deque()
+        while True:
+            while len(in_hand) < crew.most and (group := list(islice(remaining, batch))):
+                in_hand.append(crew.start(group))
+            if not in_hand:
+                return
+            outcomes = in_hand.popleft().result()
+            if group := list(islice(remaining, batch)):  # before the caller takes its time with these
+                in_hand.append(crew.start(group))
+            times.images += len(outcomes)
+            yield from outcomes
+
+
+class _Crew:
+    """The threads of a stream, and the places that they work in."""
+
+    def __init__(self, lane: Lane[Any], workers: int, keep_pixels: bool) -> None:
+        self._lane, self._keep_pixels = lane, keep_pixels
+        self.most = lane.runners + BATCHES_AHEAD
+        self._free: deque[Any] = deque()
+        self._threads: set[threading.Thread] = set()
+        self._loaders = ThreadPoolExecutor(workers, "detrt-load", self._begin_thread)
+        self._runners = ThreadPoolExecutor(lane.runners, "detrt-run", self._begin_thread)
+
+    def start(self, items: list[Item]) -> Future[list[Outcome]]:
+        """Begin with a group; called no more than `most` times before the first of the results was taken."""
+        place = self._free.popleft() if self._free else self._lane.place()
+        loading = [self._loaders.submit(self._lane.load, place, row, item) for row, item in enumerate(items)]
+        return self._runners.submit(self._finish, items, place, loading)
+
+    def _finish(self, items: list[Item], place: Any, loading: list[Future[Loaded]]) -> list[Outcome]:
+        """Run the network on what could be loaded, and put the outcomes back in order."""
+        results = [_loaded_or_error(future) for future in loading]
+        loaded = [result for result in results if isinstance(result, Loaded)]
+        found = iter(self._lane.run(place, loaded) if loaded else ())
+        self._free.append(place)
+        return [
+            self._outcome(item, result, next(found)) if isinstance(result, Loaded) else Outcome(item, error=result)
+            for item, result in zip(items, results, strict=True)
+        ]
+
+    def _outcome(self, item: Item, loaded: Loaded, found: Detections | ImageError) -> Outcome:
+        if isinstance(found, ImageError):
+            return Outcome(item, error=found)
+        pixels = (item.pixels() if loaded.pixels is None else loaded.pixels) if self._keep_pixels else None
+        return outcome_of(item, loaded.placement.photo, pixels, found)
+
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Drop what nobody waits for, wait for what is under way, and give the memory back."""
+        if threading.current_thread() not in self._threads:
+            self._end()
+        else:  # a stream that nobody finished is collected as garbage by any thread, even by one of its own
+            threading.Thread(target=self._end).start()
+
+    def _end(self) -> None:
+        self._loaders.shutdown(wait=False, cancel_futures=True)
+        self._runners.shutdown(wait=True, cancel_futures=True)
+        self._loaders.shutdown(wait=True)
+        self._lane.close()
+
+    def _begin_thread(self) -> None:
+        self._threads.add(threading.current_thread())
+        self._lane.use()
+
+
+def _loaded_or_error(future: Future[Loaded]) -> Loaded | DetrtError:
+    try:
+        return future.result()
+    except DetrtError as error:
+        return error
