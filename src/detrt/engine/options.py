@@ -165,8 +165,7 @@ def _shapes(spec: TensorSpec, batch: Batch, size: tuple[int, int] | None) -> Sha
             f"The input {spec} leaves axis {', '.join(map(str, open_axes))} open.",
             "Say the picture's size: --size HEIGHTxWIDTH, or export the model with only its batch dynamic.",
         )
-    rest = tuple(extent or 0 for extent in spec.shape[1:])
-    if not spec.shape or spec.shape[0] is not None:
-        fixed = tuple(extent or 0 for extent in spec.shape)
-        return fixed, fixed, fixed
-    return (batch.least, *rest), (batch.usual, *rest), (batch.most, *rest)
+    axes = [extent or 0 for extent in known.values()]
+    if not axes or known[0] is not None:
+        return tuple(axes), tuple(axes), tuple(axes)
+    return (batch.least, *axes[1:]), (batch.usual, *axes[1:]), (batch.most, *axes[1:])

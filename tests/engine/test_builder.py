@@ -1,0 +1,219 @@
+"""Engines that are really built, without a GPU, and what is said of those that cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from detrt.contract import ModelContract, contract_from_metadata
+from detrt.engine import builder
+from detrt.engine.builder import build_engine
+from detrt.engine.manifest import cache_path, manifest_of, manifest_path
+from detrt.engine.options import Batch, BuildOptions
+from detrt.errors import EngineError, MissingExtraError, ModelError, UsageError
+from detrt.graph.onnx_file import load, save
+from detrt.graph.precision import Precision
+from tests.engine.conftest import CONTRACT, tiny_model
+
+FP32 = BuildOptions(precision="fp32")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_femto_builds_and_its_manifest_says_what_it_is(precision: Precision, femto: Path, tmp_path: Path) -> None:
+    result = build_engine(femto, tmp_path / "femto.engine", BuildOptions(precision=precision))
+    manifest = manifest_of(result.engine)
+    data = result.engine.read_bytes()
+    assert manifest == result.manifest
+    assert manifest.engine_sha256 == hashlib.sha256(data).hexdigest()
+    assert manifest.onnx_sha256 == hashlib.sha256(femto.read_bytes()).hexdigest()
+    assert manifest.flavour == "tensorrt_rtx"
+    assert manifest.precision == precision
+    assert [str(spec) for spec in manifest.inputs] == [
+        "images float32 (1, 3, 416, 416)",
+        "orig_target_sizes int64 (1, 2)",
+    ]
+    assert {spec.name: spec.shape for spec in manifest.outputs} == {
+        "labels": (1, 300),
+        "boxes": (1, 300, 4),
+        "scores": (1, 300),
+    }
+    assert manifest.layers["network"] > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, None], ids=["batch 1", "dynamic batch"])
+def test_r18vd_from_our_own_export_builds(batch: int | None, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from detrt.graph.export import ExportOptions, onnx_from_model
+    from detrt.models.rtdetrv2 import RTDETRv2
+    from detrt.models.variants import variant_named
+
+    contract = ModelContract(input_size=(640, 640), family="rtdetrv2", variant="r18vd")
+    model = RTDETRv2(variant_named("r18vd")).eval()
+    path = tmp_path / "r18vd.onnx"
+    save(onnx_from_model(model, contract, ExportOptions(batch=batch)), path)
+    options = BuildOptions(precision="fp16", batch=Batch(1, 1, 1) if batch else Batch(1, 8, 32))
+    manifest = build_engine(path, tmp_path / "r18vd.engine", options).manifest
+    assert manifest.engine_bytes > 2 * 20e6  # 20 million parameters at two bytes
+    assert manifest.inputs[0].shape == (batch, 3, 640, 640)
+    assert manifest.contract == contract
+
+
+def test_the_second_build_finds_the_engine_up_to_date(tiny: Path, tmp_path: Path) -> None:
+    target = tmp_path / "tiny.engine"
+    assert not build_engine(tiny, target, FP32).was_up_to_date
+    built = target.stat().st_mtime_ns
+    assert build_engine(tiny, target, FP32).was_up_to_date
+    assert target.stat().st_mtime_ns == built
+    assert not build_engine(tiny, target, FP32, force=True).was_up_to_date
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda engine: engine.write_bytes(engine.read_bytes()[:-1]),
+        lambda engine: engine.unlink(),
+        lambda engine: manifest_path(engine).unlink(),
+        lambda engine: manifest_path(engine).write_text("{"),
+    ],
+    ids=["cut off", "engine gone", "manifest gone", "manifest damaged"],
+)
+def test_a_spoilt_engine_is_built_again(spoil: Callable[[Path], object], tiny: Path, tmp_path: Path) -> None:
+    target = build_engine(tiny, tmp_path / "tiny.engine", FP32).engine
+    spoil(target)
+    assert not build_engine(tiny, target, FP32).was_up_to_date
+    assert build_engine(tiny, target, FP32).was_up_to_date
+
+
+def test_other_options_or_another_model_are_built_again(tiny: Path, tmp_path: Path) -> None:
+    target = build_engine(tiny, tmp_path / "tiny.engine", FP32).engine
+    for options in (replace(FP32, precision="fp16"), replace(FP32, batch=Batch(1, 2, 4)), replace(FP32, level=1)):
+        assert not build_engine(tiny, target, options).was_up_to_date
+    other = tmp_path / "tiny.onnx"
+    save(tiny_model("Sigmoid"), other)
+    assert not build_engine(other, target, replace(FP32, level=1)).was_up_to_date
+
+
+def test_the_contract_travels_into_the_manifest(tiny_engine: Path) -> None:
+    assert manifest_of(tiny_engine).contract == CONTRACT
+    assert contract_from_metadata(manifest_of(tiny_engine).metadata) == CONTRACT
+
+
+def test_a_dynamic_batch_stays_dynamic_and_a_single_one_becomes_fixed(tiny: Path, tmp_path: Path) -> None:
+    fixed = build_engine(tiny, tmp_path / "fixed.engine", replace(FP32, batch=Batch(2, 2, 2))).manifest
+    assert fixed.inputs[0].shape == (2, 3, 8, 8)
+    assert {spec.shape for spec in fixed.outputs} == {(2, 5, 2), (2, 5, 4)}
+    dynamic = build_engine(tiny, tmp_path / "dynamic.engine", replace(FP32, batch=Batch(1, 2, 4))).manifest
+    assert dynamic.inputs[0].shape == (None, 3, 8, 8)
+    assert {spec.shape for spec in dynamic.outputs} == {(None, 5, 2), (None, 5, 4)}
+    assert dynamic.profile["images"] == ((1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 8))
+
+
+def test_it_builds_for_gpus_that_are_not_here(tiny: Path, tmp_path: Path) -> None:
+    manifest = build_engine(tiny, tmp_path / "ada.engine", replace(FP32, targets=("8.9", "12.0"))).manifest
+    assert manifest.compute_capabilities == ("8.9", "12.0")
+    assert manifest.capability == "8.9 or later"
+    with pytest.raises(EngineError, match="SM35"):
+        build_engine(tiny, tmp_path / "kepler.engine", replace(FP32, targets=("3.5",)))
+
+
+def test_a_new_build_drops_the_old_ones_compiled_kernels(tiny: Path, tmp_path: Path) -> None:
+    target = build_engine(tiny, tmp_path / "tiny.engine", FP32).engine
+    cache_path(target).write_bytes(b"kernels of the old engine")
+    build_engine(tiny, target, FP32)
+    assert cache_path(target).exists()
+    build_engine(tiny, target, FP32, force=True)
+    assert not cache_path(target).exists()
+
+
+def test_an_operator_that_tensorrt_lacks_is_named_with_its_node(tmp_path: Path) -> None:
+    path = tmp_path / "odd.onnx"
+    save(tiny_model("NoSuchOperator"), path)
+    with pytest.raises(EngineError, match=r"'activation' \(NoSuchOperator\)"):
+        build_engine(path, tmp_path / "odd.engine", FP32)
+    assert [file.name for file in tmp_path.iterdir()] == ["odd.onnx"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        replace(FP32, hardware="ampere+"),
+        replace(FP32, version_compatible=True),
+        replace(FP32, timing_cache=Path("timing.cache")),
+        replace(FP32, plugins=(Path("plugin.so"),)),
+    ],
+    ids=lambda options: next(iter(options.to_arguments()[2:]), "--timing-cache"),
+)
+def test_what_tensorrt_rtx_does_not_do_is_refused_by_name(options: BuildOptions, tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, EngineError), match=r"TensorRT-RTX .* does not support --"):
+        build_engine(tiny, tmp_path / "tiny.engine", options)
+
+
+def test_an_open_input_size_must_be_said(tmp_path: Path) -> None:
+    model = tiny_model()
+    for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        axis.Clear()
+    path = tmp_path / "open.onnx"
+    save(model, path)
+    with pytest.raises(UsageError, match="axis 2, 3 open"):
+        build_engine(path, tmp_path / "open.engine", FP32)
+    manifest = build_engine(path, tmp_path / "open.engine", replace(FP32, size=(8, 8))).manifest
+    assert manifest.inputs[0].shape == (1, 3, 8, 8)
+
+
+def test_progress_is_told_and_ctrl_c_stops_the_build(tiny: Path, tmp_path: Path) -> None:
+    stages: list[str] = []
+    build_engine(tiny, tmp_path / "one.engine", FP32, progress=lambda stage, done, total: stages.append(stage))
+    assert "Building engine" in stages
+
+    def interrupt(stage: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(tiny, tmp_path / "two.engine", FP32, progress=interrupt)
+    assert not list(tmp_path.glob("*two*"))
+
+
+def test_files_that_are_no_models_or_engines_are_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model"):
+        build_engine(tmp_path / "none.onnx", tmp_path / "x.engine")
+    (tmp_path / "cut.onnx").write_bytes(tiny.read_bytes()[:500])
+    with pytest.raises(ModelError):
+        build_engine(tmp_path / "cut.onnx", tmp_path / "x.engine")
+    with pytest.raises(UsageError, match=r"x\.plan"):
+        build_engine(tiny, tmp_path / "x.plan")
+
+
+def test_without_any_tensorrt_the_extras_are_named(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise ImportError(f"No module named '{name}'")
+
+    monkeypatch.setattr("detrt.engine.flavour.load", absent)
+    with pytest.raises(MissingExtraError, match="neither TensorRT nor TensorRT-RTX") as caught:
+        build_engine(tiny, tmp_path / "x.engine")
+    assert "detrt[rtx]" in caught.value.remedy
+    assert "detrt[trt]" in caught.value.remedy
+
+
+def test_calibration_photos_take_part_in_what_is_up_to_date(tiny: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, color in (("one.png", "red"), ("two.png", "green")):
+        Image.new("RGB", (20, 10), color).save(photos / name)
+    options = BuildOptions(precision="fp16", calibration=photos)
+    target = tmp_path / "tiny.engine"
+    assert "calibration photos" in build_engine(tiny, target, options).manifest.precision_note
+    assert build_engine(tiny, target, options).was_up_to_date
+    (photos / "two.png").unlink()
+    assert not build_engine(tiny, target, options).was_up_to_date
+
+
+def test_the_precision_is_in_the_graph_that_is_built(femto: Path) -> None:
+    ready, note = builder._at_precision(load(femto), BuildOptions(precision="fp16"), lambda *told: None)
+    assert any(tensor.data_type == 10 for tensor in ready.graph.initializer)  # TensorProto.FLOAT16
+    assert note.startswith("FP16")
