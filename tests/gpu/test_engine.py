@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -106,6 +107,16 @@ def test_an_engine_for_another_gpu_is_refused_by_name(engine: Path, tmp_path: Pa
     with pytest.raises(EngineError, match=r"capability 99\.0.*, but the GPU here is .* capability \d") as caught:
         TensorRTRuntime(copy)
     assert "detrt build" in caught.value.remedy
+
+
+def test_foreign_bytes_under_a_fitting_manifest_are_refused_and_crash_nothing(engine: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "foreign.engine"
+    copy.write_bytes(b"ftrt" + bytes(range(256)) * 64)
+    manifest = json.loads(manifest_path(engine).read_text())
+    manifest |= {"engine_bytes": copy.stat().st_size, "engine_sha256": hashlib.sha256(copy.read_bytes()).hexdigest()}
+    manifest_path(copy).write_text(json.dumps(manifest))
+    with pytest.raises(EngineError, match="refuses the engine"):
+        TensorRTRuntime(copy)
 
 
 def test_running_an_engine_imports_neither_pytorch_nor_onnx(engine: Path) -> None:
