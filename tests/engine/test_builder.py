@@ -13,12 +13,15 @@ from PIL import Image
 from detrt.contract import ModelContract, contract_from_metadata
 from detrt.engine import builder
 from detrt.engine.builder import build_engine
+from detrt.engine.flavour import find
 from detrt.engine.manifest import cache_path, manifest_of, manifest_path
 from detrt.engine.options import Batch, BuildOptions
 from detrt.errors import EngineError, MissingExtraError, ModelError, UsageError
 from detrt.graph.onnx_file import load, save
 from detrt.graph.precision import Precision
+from detrt.runtime import cuda
 from tests.engine.conftest import CONTRACT, tiny_model
+from tests.runtime.standin import StandInGpu
 
 FP32 = BuildOptions(precision="fp32")
 
@@ -211,6 +214,43 @@ def test_calibration_photos_take_part_in_what_is_up_to_date(tiny: Path, tmp_path
     assert build_engine(tiny, target, options).was_up_to_date
     (photos / "two.png").unlink()
     assert not build_engine(tiny, target, options).was_up_to_date
+
+
+@pytest.fixture
+def as_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps that we take with TensorRT proper, taken with the module of TensorRT-RTX, as if on a GPU."""
+    flavour = replace(find("tensorrt_rtx"), name="tensorrt")
+    monkeypatch.setattr(builder, "find", lambda name: flavour)
+    monkeypatch.setattr(cuda, "first_gpu", lambda: StandInGpu(capability="8.9"))
+
+
+@pytest.mark.usefixtures("as_tensorrt")
+@pytest.mark.filterwarnings("ignore:.*no-ops in TensorRT-RTX.*:DeprecationWarning")
+def test_tensorrt_proper_builds_for_the_gpu_that_is_here_and_keeps_a_timing_cache(tiny: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "timing.cache"
+    options = replace(FP32, timing_cache=cache, hardware="ampere+", workspace=1 << 28, level=2)
+    manifest = build_engine(tiny, tmp_path / "tiny.engine", options).manifest
+    assert manifest.compute_capabilities == ("8.9",)
+    assert manifest.gpu == "Stand-in GPU"
+    assert manifest.capability == "8.0 or later"
+    assert cache.read_bytes()
+    assert not build_engine(tiny, tmp_path / "other.engine", options).was_up_to_date  # with a cache to read
+
+
+@pytest.mark.usefixtures("as_tensorrt")
+def test_tensorrt_proper_needs_a_gpu_and_takes_no_targets(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="--target"):
+        build_engine(tiny, tmp_path / "tiny.engine", replace(FP32, targets=("8.9",)))
+    with pytest.raises(EngineError, match=r"no plugin library at no\.so"):
+        build_engine(tiny, tmp_path / "tiny.engine", replace(FP32, plugins=(Path("no.so"),)))
+    (tmp_path / "no.so").write_bytes(b"no library")
+    with pytest.raises(EngineError, match=r"cannot load the plugin library .*no\.so"):
+        build_engine(tiny, tmp_path / "tiny.engine", replace(FP32, plugins=(tmp_path / "no.so",)))
+    monkeypatch.setattr(cuda, "first_gpu", lambda: None)
+    with pytest.raises(EngineError, match="needs the GPU that the engine is for"):
+        build_engine(tiny, tmp_path / "tiny.engine", FP32)
 
 
 def test_the_precision_is_in_the_graph_that_is_built(femto: Path) -> None:

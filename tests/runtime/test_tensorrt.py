@@ -273,6 +273,15 @@ def test_what_was_compiled_is_kept_and_read_again(engine: Path, module: StandInT
     assert cache.known == kept
 
 
+def test_an_engine_of_tensorrt_proper_runs_the_same_and_keeps_no_cache(tmp_path: Path, module: StandInTensorRT) -> None:
+    engine = saved_engine(tmp_path / "trt.engine", flavour="tensorrt", compute_capabilities=("9.0",))
+    with TensorRTRuntime(engine) as runtime:
+        feeds = feeds_of(2)
+        np.testing.assert_array_equal(runtime.run(feeds)["scores"], expected(feeds))
+        assert runtime.name == f"TensorRT {VERSION} (fp16)"
+    assert not cache_path(engine).exists()
+
+
 def test_a_stale_cache_is_made_anew(engine: Path) -> None:
     cache_path(engine).write_bytes(b"of another GPU")
     with TensorRTRuntime(engine) as runtime:

@@ -78,7 +78,8 @@ def build_engine(
     refuse_unsupported(options, flavour, gpu)
     proto = load(source)
     digest = source_sha256(source)
-    expected = fingerprint(digest, options, flavour, gpu)
+    plugins = papers_of(options.plugins, target)
+    expected = fingerprint(digest, options, plugins, flavour, gpu)
     if not force and (current := up_to_date(target, expected)):
         return BuildResult(target, current, was_up_to_date=True, seconds=time.perf_counter() - started)
 
@@ -105,7 +106,7 @@ def build_engine(
         inputs=network_inputs(network),
         outputs=network_outputs(network),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
-        plugins=papers_of(options.plugins, target),
+        plugins=plugins,
         onnx=source.name,
         onnx_sha256=digest,
         arguments=tuple(options.to_arguments()),

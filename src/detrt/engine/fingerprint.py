@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,20 +12,22 @@ import onnx
 
 from detrt import __version__
 from detrt.engine.flavour import Flavour
-from detrt.engine.manifest import EngineManifest, manifest_of
+from detrt.engine.manifest import EngineManifest, PluginLibrary, manifest_of
 from detrt.engine.options import BuildOptions
 from detrt.errors import EngineError
 from detrt.files import sha256_of
 from detrt.runtime.gpu import Gpu
 
 
-def fingerprint(onnx_sha256: str, options: BuildOptions, flavour: Flavour, gpu: Gpu | None) -> str:
+def fingerprint(
+    onnx_sha256: str, options: BuildOptions, plugins: Sequence[PluginLibrary], flavour: Flavour, gpu: Gpu | None
+) -> str:
     """Hash of the model, the options, the photos' names and sizes, and what builds.
 
     The GPU counts for TensorRT, which tunes for the one that it builds on; TensorRT-RTX does not look at it. The
     timing cache does not count: it changes how long the build takes.
     """
-    settings = asdict(options) | {"timing_cache": None, "plugins": [sha256_of(path) for path in options.plugins]}
+    settings = asdict(options) | {"timing_cache": None, "plugins": [plugin.sha256 for plugin in plugins]}
     photos = [(path.name, path.stat().st_size) for path in calibration_photos(options.calibration)]
     built_by = {
         "detrt": __version__,

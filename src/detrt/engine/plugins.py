@@ -16,7 +16,7 @@ def load_plugins(libraries: Sequence[Path], flavour: Flavour) -> None:
     """Load each library and register its plugins.
 
     Raises:
-        EngineError: there is no such file, it is no library, or this TensorRT takes no plugins.
+        EngineError: it is no library that this TensorRT can load, or TensorRT-RTX, which takes no plugins.
     """
     if libraries and flavour.is_rtx:
         raise EngineError(
@@ -24,8 +24,6 @@ def load_plugins(libraries: Sequence[Path], flavour: Flavour) -> None:
             "Use TensorRT (--flavour tensorrt), or a graph without plugins.",
         )
     for library in libraries:
-        if not library.is_file():
-            raise EngineError(f"There is no plugin library at {library}.", "Check the path, or build the library.")
         with flavour.log.errors() as said:
             try:
                 loaded = flavour.trt.get_plugin_registry().load_library(str(library.resolve()))
@@ -40,13 +38,16 @@ def load_plugins(libraries: Sequence[Path], flavour: Flavour) -> None:
 
 
 def papers_of(libraries: Sequence[Path], engine: Path) -> tuple[PluginLibrary, ...]:
-    """What the manifest says of the libraries: where they lie, from the engine's folder, and their hashes."""
+    """What the manifest says of the libraries: where they lie, from the engine's folder, and their hashes.
+
+    Raises:
+        EngineError: there is no such file.
+    """
     folder = engine.resolve().parent
-    return tuple(
-        PluginLibrary(_relative(library.resolve(), folder), sha256_of(library))
-        for library in libraries
-        if library.is_file()
-    )
+    for library in libraries:
+        if not library.is_file():
+            raise EngineError(f"There is no plugin library at {library}.", "Check the path, or build the library.")
+    return tuple(PluginLibrary(_relative(library.resolve(), folder), sha256_of(library)) for library in libraries)
 
 
 def libraries_of(plugins: Sequence[PluginLibrary], engine: Path, *, rebuild: str) -> list[Path]:
