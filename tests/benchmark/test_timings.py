@@ -39,6 +39,12 @@ def test_ratio_pairs_rounds_so_that_drift_cancels() -> None:
     assert ratio(fast, slow) == pytest.approx((0.5, 0.5, 0.5))
 
 
+def test_ratio_is_for_an_image() -> None:
+    eight = Subject("m.onnx", "a runtime", "fp32", "cpu", "engine", batch=8)
+    row = timings_from(eight, [Round((4.0,), 4.0)])
+    assert ratio(row, timings_from(ONE, [Round((2.0,), 2.0)]))[0] == pytest.approx(1)
+
+
 def test_ratio_of_rows_that_were_interrupted_uses_the_rounds_that_both_have() -> None:
     short = timings_from(ONE, [Round((3.0,), 3.0)])
     assert ratio(short, _drifting(1.0))[0] == pytest.approx(3)

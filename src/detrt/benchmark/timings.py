@@ -122,11 +122,11 @@ def timings_from(
 
 
 def ratio(one: Timings, other: Timings) -> tuple[float, float, float]:
-    """`one` over `other`: the median over rounds of the ratio of their medians, and its 10th and 90th percentile.
+    """Time of `one` over time of `other`, for an image: the median of their rounds' ratios, 10th and 90th percentile.
 
     Rounds are compared with their neighbours in time, so what drifts (clocks, heat, other users) cancels out.
     """
     count = min(len(one.rounds), len(other.rounds))
-    ratios = np.array(one.rounds[:count]) / np.array(other.rounds[:count])
+    ratios = np.array(one.rounds[:count]) / np.array(other.rounds[:count]) * other.subject.batch / one.subject.batch
     low, middle, high = np.percentile(ratios, [10, 50, 90])
     return float(middle), float(low), float(high)

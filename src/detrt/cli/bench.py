@@ -28,7 +28,8 @@ EXAMPLES = """
   detrt bench model.engine --graph both --streams 1,2,4\n
   detrt bench random:r18vd --runtime torch,torch-compiled --precision fp32,fp16
 
-Models take turns in rounds, so ratios hold even where clocks drift. The first row is what the others are compared with.
+Models take turns in rounds, so ratios hold even where clocks drift. The last
+column compares the time of an image with that of the first row.
 """
 
 
@@ -37,7 +38,8 @@ def bench(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Engines, ONNX files, checkpoints; random:r18vd for untrained weights."
+            metavar="MODEL...",
+            help="Engines, ONNX files, checkpoints, names that `detrt models` lists; random:r18vd is untrained.",
         ),
     ],
     protocol: Annotated[
@@ -66,7 +68,7 @@ def bench(
     from detrt.benchmark.turns import Pace
 
     cases = cases_of(
-        models,
+        [_resolved(model) for model in models],
         runtimes=_words(runtime),
         protocols=_words(protocol),
         batch_sizes=_numbers("--batch", batch),
@@ -117,6 +119,13 @@ def _table(report: BenchmarkReport) -> Table:
     if not all(row.settled for row in report.rows):
         table.caption = "! not stable when the warm-up's time was over"
     return table
+
+
+def _resolved(model: str) -> str:
+    """A path as it is, a published model's name as the path of its file."""
+    from detrt.models.registry import resolve_model
+
+    return model if Path(model).suffix or ":" in model else str(resolve_model(model))
 
 
 def _words(text: str) -> list[str]:
