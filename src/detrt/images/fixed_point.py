@@ -1,7 +1,8 @@
 """Pillow's antialiased bilinear in integers, as the GPU computes it: `kernels/preprocess.cu` in NumPy.
 
-Nothing on the way to a detection calls it: the CPU has Pillow itself. It is what the kernel is held against where
-there is no GPU, and what a GPU that disagrees with Pillow is debugged with.
+The horizontal pass comes first, as in Pillow up to 12; Pillow 13 begins with the vertical one where that is quicker,
+which changes single grey levels. Nothing on the way to a detection calls this: the CPU has Pillow itself. It is what
+the kernel is held against where there is no GPU, and what a GPU that disagrees with Pillow is debugged with.
 """
 
 from __future__ import annotations

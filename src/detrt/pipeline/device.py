@@ -102,7 +102,7 @@ class DeviceLane:
             station.close()
 
     def _load(self, row: PhotoRow, item: Item) -> Placement:
-        row.photo = row.file = None
+        row.photo, row.file, row.item = None, None, item
         if isinstance(item, Encoded):
             file = item.encoded()
             try:
@@ -133,16 +133,17 @@ class DeviceLane:
         waiting = [photo for photo in loaded if place.rows[photo.row].file is not None]
         failed: dict[int, ImageError] = {}
         files = [file for photo in waiting if (file := place.rows[photo.row].file)]
-        for photo, file, image in zip(waiting, files, decoder(files, place.stream) if files else (), strict=True):
+        images = decoder(files, place.stream) if files else ()
+        for photo, image in zip(waiting, images, strict=True):
             row = place.rows[photo.row]
             if image and image.size == photo.placement.photo:
                 row.photo = PhotoOnDevice(image.pointer, image.pitch, photo.placement)
                 continue
+            assert row.item is not None
             try:
-                decode_jpeg(file, row.room(*photo.placement.photo))
-                row.send(photo.placement)
-            except ValueError as error:
-                failed[photo.row] = ImageError(f"A photo cannot be decoded: {error}.", "It is damaged; copy it again.")
+                self._send(row, row.item.pixels())
+            except ImageError as error:
+                failed[photo.row] = error
         return failed
 
     def _placed(self, size: tuple[int, int]) -> Placement:

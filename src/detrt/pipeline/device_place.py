@@ -12,6 +12,7 @@ import numpy.typing as npt
 from detrt.images.gpu.preprocess import PHOTO, PhotoOnDevice, describe
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
+from detrt.images.sources import Item
 from detrt.runtime.gpu import Gpu, Memory
 
 _LEAST = 1 << 20  # bytes of a row: 640x480 RGB and a little
@@ -52,7 +53,7 @@ class DevicePlace:
     def clear(self) -> None:
         """Forget the photos; their memory stays."""
         for row in self.rows:
-            row.photo = row.file = None
+            row.photo = row.file = row.item = None
 
     def close(self) -> None:
         """Give the memory back."""
@@ -70,7 +71,7 @@ class PhotoRow:
     Attributes:
         photo: what lies here on the device.
         file: a JPEG that is to be decoded on the device.
-        placement: of the photo or the file.
+        item: what it is of.
     """
 
     def __init__(self, gpu: Gpu, stream: int) -> None:
@@ -78,6 +79,7 @@ class PhotoRow:
         self._memory: Mirrored | None = None
         self.photo: PhotoOnDevice | None = None
         self.file: bytes | None = None
+        self.item: Item | None = None
 
     def room(self, height: int, width: int) -> Pixels:
         """Pinned host memory for a photo, (h, w, 3) uint8, to decode into before `send`."""

@@ -1,0 +1,124 @@
+"""A GPU, an engine and the kernel on the host, so that the device's lane can be tested where there is no GPU.
+
+The engine is ONNX Runtime on the stand-in's memory, the kernel its arithmetic in NumPy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detrt.contract import ModelContract
+from detrt.detector import Detector
+from detrt.images.fixed_point import resize_fixed_point
+from detrt.images.gpu.jpeg import DecodedJpeg
+from detrt.images.gpu.preprocess import PHOTO
+from detrt.images.preprocess import Preprocessor
+from detrt.images.read import decode_jpeg
+from detrt.images.resize import Placement
+from detrt.pipeline.device import DeviceLane
+from detrt.pipeline.station import Station
+from detrt.runtime.device import DeviceArray
+from detrt.stages import StageTimes
+from tests.runtime.standin import StandInGpu, StandInMemory
+
+
+class HostSession:
+    """A `DeviceSession` of any detector's runtime; only what a station calls."""
+
+    def __init__(self, detector: Detector, gpu: StandInGpu) -> None:
+        self._runtime, self._gpu = detector.runtime, gpu
+        self.stream = gpu.stream().handle
+        self.inputs: dict[str, DeviceArray] = {}
+        self.outputs: dict[str, DeviceArray] = {}
+        self.launches: list[int] = []
+        self.closed = False
+
+    def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        if {name: array.shape for name, array in self.inputs.items()} == shapes:
+            return
+        blank = {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self._runtime.inputs}
+        self.inputs = {name: self._gpu.put(value) for name, value in blank.items()}
+        self.outputs = {name: self._gpu.put(value) for name, value in self._runtime.run(blank).items()}
+
+    def launch(self, *, stream: int | None = None) -> None:
+        self.launches.append(self.stream if stream is None else stream)
+        outputs = self._runtime.run({name: array_at(array).copy() for name, array in self.inputs.items()})
+        for name, value in outputs.items():
+            array_at(self.outputs[name])[...] = value
+
+    def close(self) -> None:
+        assert not self.closed
+        self.closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a station called {name}")
+
+
+class HostKernel:
+    """The preprocessing kernel in NumPy."""
+
+    def __init__(self, contract: ModelContract) -> None:
+        self._contract = contract
+        self._preprocessor = Preprocessor(contract)
+
+    def __call__(self, photos: int, count: int, target: DeviceArray, stream: int) -> None:
+        table = array_at(DeviceArray(photos, (count * PHOTO.itemsize,), "uint8")).view(PHOTO)
+        for record, row in zip(table, array_at(target), strict=True):
+            if not record["pixels"]:
+                row[...] = np.nan  # nobody may look at it
+                continue
+            height, width, pitch = (int(record[name]) for name in ("height", "width", "pitch"))
+            lines = array_at(DeviceArray(int(record["pixels"]), (height, pitch), "uint8"))
+            placement = Placement(
+                (height, width),
+                target.shape[2:],  # type: ignore[arg-type]
+                (int(record["rows"]), int(record["columns"])),
+                int(record["top"]),
+                int(record["left"]),
+            )
+            pixels = lines[:, : 3 * width].reshape(height, width, 3)
+            self._preprocessor.fill(row, resize_fixed_point(pixels, placement, self._contract.resize))
+
+
+class HostJpegDecoder:
+    """Decodes on the stand-in's memory what it is willing to: files that do not hold `refused`."""
+
+    def __init__(self, gpu: StandInGpu, refused: bytes = b"\0" * 64) -> None:
+        self._gpu, self._refused = gpu, refused
+        self._held: list[StandInMemory] = []
+        self.decoded = 0
+
+    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+        self._held.clear()
+        return [None if self._refused in file else self._decoded(file) for file in files]
+
+    def _decoded(self, file: bytes) -> DecodedJpeg:
+        pixels = decode_jpeg(file)
+        height, width, _ = pixels.shape
+        pitch = 3 * width + 16
+        memory = StandInMemory(self._gpu, pitch * height)
+        self._held.append(memory)
+        array_at(DeviceArray(memory.pointer, (height, pitch), "uint8"))[:, : 3 * width] = pixels.reshape(height, -1)
+        self.decoded += 1
+        return DecodedJpeg(memory.pointer, pitch, (height, width))
+
+
+def lane_on_host(
+    detector: Detector, gpu: StandInGpu, batch: int, times: StageTimes, decoder: HostJpegDecoder | None = None
+) -> DeviceLane:
+    """The device's lane of a detector, on stand-ins."""
+    stations = [
+        Station(HostSession(detector, gpu), gpu, detector.contract, HostKernel(detector.contract)) for _ in range(2)
+    ]
+    return DeviceLane(detector, gpu, stations, batch, times, (lambda: decoder) if decoder else None)
+
+
+def array_at(array: DeviceArray) -> npt.NDArray[Any]:
+    """The stand-in's memory as an array."""
+    raw = (ctypes.c_byte * array.nbytes).from_address(array.pointer)
+    return np.frombuffer(memoryview(raw), np.dtype(array.dtype)).reshape(array.shape)
