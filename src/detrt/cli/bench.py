@@ -38,7 +38,7 @@ def bench(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Engines, ONNX files, checkpoints, names that `detrt models` lists; random:r18vd is untrained.",
         ),
     ],
