@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mappi
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from detrt.images.sources import Item, Photo, PhotoBytes, PhotoPixels
 from detrt.runtime.base import Runtime
 from detrt.runtime.open import open_runtime
 from detrt.signature import contract_from_signature
+
+if TYPE_CHECKING:
+    from detrt.pipeline.instant import InstantPath
 
 Source = Pixels | bytes | str | os.PathLike[str] | Item
 """A photo: decoded (h, w, 3) uint8 RGB, the bytes of its file, or the file's path; or an item of `images.sources`."""
@@ -43,6 +46,7 @@ class Detector:
         self.contract = contract
         self.preprocessor = Preprocessor(contract)
         self.fixed_batch = _fixed_batch(runtime, contract)
+        self._instant: InstantPath | None = None
 
     @staticmethod
     def open(
@@ -80,7 +84,16 @@ class Detector:
         """
         if not photos:
             return []
-        batch, placements = self.preprocessor([item_of(photo).pixels() for photo in photos])
+        items = [item_of(photo) for photo in photos]
+        if hasattr(self.runtime, "session"):
+            from detrt.pipeline.instant import InstantPath
+
+            path = self._instant = self._instant or InstantPath(self)
+            step = self.fixed_batch or len(items)
+            parts = [path(items[start : start + step], room=step) for start in range(0, len(items), step)]
+            if None not in parts:
+                return [found for part in parts if part for found in part]
+        batch, placements = self.preprocessor([item.pixels() for item in items])
         return self.decode(self.infer(batch, placements), placements)
 
     def stream(
@@ -144,11 +157,13 @@ class Detector:
     def over(self, runtime: Runtime) -> Detector:
         """The same detector over another runtime of the same model."""
         other = copy.copy(self)
-        other.runtime = runtime
+        other.runtime, other._instant = runtime, None
         return other
 
     def close(self) -> None:
         """Free the model."""
+        if self._instant:
+            self._instant.close()
         self.runtime.close()
 
     def __enter__(self) -> Detector:

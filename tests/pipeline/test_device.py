@@ -12,10 +12,11 @@ from PIL import Image
 
 from detrt import Detector
 from detrt.contract import ResizeRule
+from detrt.errors import ImageError
 from detrt.graph.onnx_file import save
 from detrt.images.read import Pixels
 from detrt.images.sources import Item, PhotoBytes, PhotoPixels
-from detrt.pipeline import Outcome, detect_stream, device, stream
+from detrt.pipeline import Outcome, detect_stream, device, instant, stream
 from detrt.stages import StageTimes
 from tests import tiny
 from tests.pipeline.device_standin import HostJpegDecoder, lane_on_host
@@ -74,24 +75,15 @@ def items() -> list[Item]:
 
 
 def outcomes_on_device(
-    monkeypatch: pytest.MonkeyPatch,
-    detector: Detector,
-    gpu: StandInGpu,
-    decoder: HostJpegDecoder | None,
-    batch: int,
-    given: list[Item],
+    detector: Detector, gpu: StandInGpu, decoder: HostJpegDecoder | None, batch: int, given: list[Item]
 ) -> list[Outcome]:
-    def lane(detector: Detector, batch: int, times: StageTimes) -> device.DeviceLane:
-        return lane_on_host(detector, gpu, batch, times, decoder)
-
-    monkeypatch.setattr(stream, "lane_of", lane)
-    return list(detect_stream(detector, given, batch=batch, workers=3))
+    lane = lane_on_host(detector, gpu, batch, StageTimes(), decoder)
+    return list(detect_stream(detector, given, batch=batch, workers=3, lane=lane))
 
 
 @pytest.mark.parametrize("rule", [ResizeRule("stretch"), ResizeRule("letterbox")], ids=lambda rule: rule.mode)
 @pytest.mark.parametrize("batch", [1, 3, 16])
 def test_the_device_finds_what_the_host_finds(
-    monkeypatch: pytest.MonkeyPatch,
     detector: Detector,
     gpu: StandInGpu,
     decoder: HostJpegDecoder | None,
@@ -100,7 +92,7 @@ def test_the_device_finds_what_the_host_finds(
 ) -> None:
     detector = Detector(detector.runtime, detector.contract.replaced(resize=rule))
     expected = list(detect_stream(detector, items(), batch=batch))
-    found = outcomes_on_device(monkeypatch, detector, gpu, decoder, batch, items())
+    found = outcomes_on_device(detector, gpu, decoder, batch, items())
     assert [outcome.item.name for outcome in found] == [item.name for item in items()]
     assert [outcome.item.name for outcome in found if outcome.error] == ["cut", "text", "spoilt"]
     for ours, theirs in zip(found, expected, strict=True):
@@ -111,11 +103,9 @@ def test_the_device_finds_what_the_host_finds(
             assert np.allclose(ours.detections.scores, theirs.detections.scores, atol=1 / 255)
 
 
-def test_files_are_decoded_where_they_should_be(
-    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu
-) -> None:
+def test_files_are_decoded_where_they_should_be(detector: Detector, gpu: StandInGpu) -> None:
     decoder = HostJpegDecoder(gpu, REFUSED)
-    outcomes_on_device(monkeypatch, detector, gpu, decoder, 3, items())
+    outcomes_on_device(detector, gpu, decoder, 3, items())
     assert decoder.decoded == 4  # small, one pixel, large, tall
 
 
@@ -125,7 +115,7 @@ def test_a_photo_too_large_for_its_place_is_resized_here(
     monkeypatch.setattr(device, "PLACE_BYTES", 8000)
     given: list[Item] = [PhotoBytes(jpeg(photo(60, 200, 300)), "large"), PhotoBytes(jpeg(photo(0)), "small")]
     expected = list(detect_stream(detector, given, batch=2))
-    found = outcomes_on_device(monkeypatch, detector, gpu, decoder, 2, given)
+    found = outcomes_on_device(detector, gpu, decoder, 2, given)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.detections
         assert theirs.detections
@@ -134,11 +124,9 @@ def test_a_photo_too_large_for_its_place_is_resized_here(
         assert np.allclose(ours.detections.scores, theirs.detections.scores, atol=1 / 255)
 
 
-def test_results_stay_when_their_memory_is_used_again(
-    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu
-) -> None:
+def test_results_stay_when_their_memory_is_used_again(detector: Detector, gpu: StandInGpu) -> None:
     given: list[Item] = [PhotoPixels(np.full((10, 10, 3), level, np.uint8)) for level in range(40)]
-    found = outcomes_on_device(monkeypatch, detector, gpu, None, 4, given)
+    found = outcomes_on_device(detector, gpu, None, 4, given)
     levels = [round(float(outcome.detections.scores[0] - 0.9) * 255) for outcome in found if outcome.detections]
     assert levels == list(range(40))
 
@@ -157,8 +145,32 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
 
     monkeypatch.setattr(StandInGpu, "allocate", counted)
     given: list[Item] = [PhotoBytes(jpeg(photo(level % 200, 20 + level, 30))) for level in range(60)]
-    outcomes_on_device(monkeypatch, detector, gpu, None, 2, given)
+    outcomes_on_device(detector, gpu, None, 2, given)
     places = device.SIDE_BY_SIDE + stream.BATCHES_AHEAD
     held_by_sessions = {memory.pointer for memory in gpu.held}
     assert most <= places * (2 * 2 + 4) + 2 * 3 + len(held_by_sessions)
     assert gpu.alive == held_by_sessions
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_single_call_finds_what_a_stream_finds(
+    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu, count: int
+) -> None:
+    def lane(detector: Detector, batch: int, times: StageTimes, *, stations: int) -> device.DeviceLane:
+        return lane_on_host(detector, gpu, batch, times)
+
+    good = [item for item in items() if item.name not in ("cut", "text", "spoilt")][:count]
+    expected = detector.detect(good)
+    monkeypatch.setattr(instant, "device_lane_of", lane)
+    path = instant.InstantPath(detector)
+    for _ in range(3):
+        found = path(good, room=5)
+        assert found is not None
+        assert len(found) == count
+        for ours, theirs in zip(found, expected, strict=True):
+            assert np.allclose(ours.boxes, theirs.boxes, atol=1e-3)
+            assert np.allclose(ours.scores, theirs.scores, atol=1 / 255)
+    with pytest.raises(ImageError, match="text is no image"):
+        path([PhotoBytes(b"buy milk", "text")], room=5)
+    path.close()
+    assert gpu.alive == {memory.pointer for memory in gpu.held}

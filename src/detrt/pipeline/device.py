@@ -9,8 +9,8 @@ from typing import Protocol
 from detrt.detections import Detections
 from detrt.detector import Detector
 from detrt.errors import ImageError
-from detrt.images.gpu.jpeg import DecodesJpegs, ends_whole, jpeg_decoder
-from detrt.images.gpu.preprocess import EnqueuesPreprocessing, FusedPreprocessing, PhotoOnDevice, fits_kernel
+from detrt.images.gpu.jpeg import DecodesJpegs, ends_whole
+from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
 from detrt.images.read import Pixels, decode_jpeg, jpeg_size
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
@@ -155,8 +155,22 @@ class DeviceLane:
         return 3 * height * width <= self._most_bytes and fits_kernel(placement)
 
 
-def device_lane(detector: Detector, batch: int, times: StageTimes, *, stations: int = SIDE_BY_SIDE) -> DeviceLane:
-    """The lane of a detector whose runtime is an engine on a GPU.
+def device_lane(
+    detector: Detector,
+    batch: int,
+    times: StageTimes,
+    *,
+    decoder: Callable[[], DecodesJpegs] | None = None,
+    stations: int = SIDE_BY_SIDE,
+) -> DeviceLane:
+    """The lane of a detector whose runtime is an engine on a GPU, ready to run.
+
+    Args:
+        detector: its runtime is a `GpuRuntime`.
+        batch: photos a group.
+        times: to be filled.
+        decoder: makes what decodes JPEGs on the GPU; None decodes them on the CPU.
+        stations: groups on the GPU at a time.
 
     Raises:
         MissingExtraError, EngineError: the kernel cannot be compiled here.
@@ -166,8 +180,8 @@ def device_lane(detector: Detector, batch: int, times: StageTimes, *, stations: 
     gpu, contract = runtime.gpu, detector.contract
     gpu.use()
     dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
-    preprocess: EnqueuesPreprocessing = FusedPreprocessing(contract, dtype, gpu.capability)
+    preprocess = FusedPreprocessing(contract, dtype, gpu.capability)
     made = [Station(runtime.session(), gpu, contract, preprocess) for _ in range(stations)]
     for station in made:
         station.shape(batch)
-    return DeviceLane(detector, gpu, made, batch, times, jpeg_decoder(gpu.index))
+    return DeviceLane(detector, gpu, made, batch, times, decoder)

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from detrt.detector import Detector
-from detrt.errors import EngineError, MissingExtraError
+from detrt.errors import MissingExtraError
 from detrt.pipeline.host import HostLane
 from detrt.pipeline.lane import Lane
 from detrt.stages import StageTimes
@@ -15,12 +15,25 @@ logger = logging.getLogger("detrt.pipeline")
 
 
 def lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[Any]:
-    """The device's lane where the runtime has a device path and the extra `gpu` is here, else the host's."""
-    if hasattr(detector.runtime, "session"):
-        from detrt.pipeline.device import device_lane
+    """The device's lane where there can be one, else the host's."""
+    return device_lane_of(detector, batch, times) or HostLane(detector, batch, times)
 
-        try:
-            return device_lane(detector, batch, times)
-        except (MissingExtraError, EngineError) as reason:
-            logger.warning("photos are resized on the CPU, which is slower: %s", reason)
-    return HostLane(detector, batch, times)
+
+def device_lane_of(
+    detector: Detector, batch: int, times: StageTimes, *, stations: int | None = None
+) -> Lane[Any] | None:
+    """A lane on the GPU; None where the runtime has no device path, or the extra `gpu` is not here.
+
+    Raises:
+        ModelError: the engine does not take such a batch.
+    """
+    if not hasattr(detector.runtime, "session"):
+        return None
+    from detrt.images.gpu.jpeg import jpeg_decoder
+    from detrt.pipeline.device import SIDE_BY_SIDE, device_lane
+
+    try:
+        return device_lane(detector, batch, times, decoder=jpeg_decoder(), stations=stations or SIDE_BY_SIDE)
+    except MissingExtraError as reason:
+        logger.warning("photos are resized on the CPU, which is slower: %s", reason)
+        return None

@@ -33,6 +33,7 @@ def detect_stream(
     workers: int | None = None,
     times: StageTimes | None = None,
     keep_pixels: bool = True,
+    lane: Lane[Any] | None = None,
 ) -> Generator[Outcome, None, None]:
     """Detect in every item, in order, with bounded memory.
 
@@ -46,13 +47,14 @@ def detect_stream(
         workers: threads that decode; as many as there are cores where it is left out.
         times: filled with the time of each stage.
         keep_pixels: give the photo with each outcome, for who wants to draw on it.
+        lane: to go another way than `lane_of` chooses; closed in the end.
 
     Raises:
         ModelError: the network cannot run, whatever the photo.
     """
     times = times or StageTimes()
-    lane = lane_of(detector, batch, times)
-    with _Crew(lane, workers or min(MOST_WORKERS, os.cpu_count() or 1), keep_pixels) as crew:
+    chosen = lane or lane_of(detector, batch, times)
+    with _Crew(chosen, workers or min(MOST_WORKERS, os.cpu_count() or 1), keep_pixels) as crew:
         remaining = iter(items)
         in_hand: deque[Future[list[Outcome]]] = deque()
         while True:

@@ -43,11 +43,11 @@ def ends_whole(file: bytes) -> bool:
 class NvImageCodec:
     """nvImageCodec's decoder: the chip first, then CUDA."""
 
-    def __init__(self, device: int) -> None:
+    def __init__(self) -> None:
         codec = self._codec = importlib.import_module("nvidia.nvimgcodec")
         kinds = codec.BackendKind
         backends = [codec.Backend(kind) for kind in (kinds.HW_GPU_ONLY, kinds.GPU_ONLY, kinds.HYBRID_CPU_GPU)]
-        self._decoder = codec.Decoder(device_id=device, backends=backends, options=":fancy_upsampling=1")
+        self._decoder = codec.Decoder(backends=backends, options=":fancy_upsampling=1")
         self._params = codec.DecodeParams(apply_exif_orientation=False, color_spec=codec.ColorSpec.SRGB)
         self._images: list[Any] = []
 
@@ -59,8 +59,8 @@ class NvImageCodec:
         return [None if image is None else _looked_at(image) for image in images]
 
 
-def jpeg_decoder(device: int) -> Callable[[], DecodesJpegs] | None:
-    """What makes decoders for a GPU; None where nvImageCodec is not installed or does not work."""
+def jpeg_decoder() -> Callable[[], DecodesJpegs] | None:
+    """What makes a decoder for the GPU in use, where that is faster than the CPU's cores; else None."""
     return None
 
 

@@ -1,0 +1,79 @@
+"""One call on the GPU, at the least latency: no threads stand between a photo's bytes and its boxes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from detrt.detections import Detections
+from detrt.detector import Detector
+from detrt.errors import ImageError
+from detrt.images.sources import Item
+from detrt.pipeline.lane import Lane, Loaded
+from detrt.pipeline.lanes import device_lane_of
+from detrt.stages import StageTimes
+
+MOST_LANES = 4
+"""Numbers of photos that are kept ready; the one that was not used for the longest time gives way."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    lane: Lane[Any]
+    place: Any
+
+
+class InstantPath:
+    """Detects in as many photos as a call brings, one call after the other."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._ready: dict[int, _Ready] = {}
+        self._lock = threading.Lock()
+        self._loaders: ThreadPoolExecutor | None = None
+
+    def __call__(self, items: Sequence[Item], *, room: int) -> list[Detections] | None:
+        """Detections of `items`, run as one batch of `room`; None where there is no such path here.
+
+        Raises:
+            ImageError: one of them cannot be decoded.
+        """
+        with self._lock:
+            ready = self._ready_for(room)
+            if ready is None:
+                return None
+            ready.lane.use()
+            found = ready.lane.run(ready.place, self._load(ready, items))
+        for one in found:
+            if isinstance(one, ImageError):
+                raise one
+        return [one for one in found if isinstance(one, Detections)]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        for ready in self._ready.values():
+            ready.lane.close()
+        self._ready.clear()
+        if self._loaders:
+            self._loaders.shutdown()
+
+    def _load(self, ready: _Ready, items: Sequence[Item]) -> list[Loaded]:
+        if len(items) == 1:
+            return [ready.lane.load(ready.place, 0, items[0])]
+        self._loaders = self._loaders or ThreadPoolExecutor(thread_name_prefix="detrt-load", initializer=ready.lane.use)
+        return list(self._loaders.map(ready.lane.load, [ready.place] * len(items), range(len(items)), items))
+
+    def _ready_for(self, room: int) -> _Ready | None:
+        if room in self._ready:
+            self._ready[room] = self._ready.pop(room)
+        else:
+            lane = device_lane_of(self._detector, room, StageTimes(), stations=1)
+            if lane is None:
+                return None
+            while len(self._ready) >= MOST_LANES:
+                self._ready.pop(next(iter(self._ready))).lane.close()
+            self._ready[room] = _Ready(lane, lane.place())
+        return self._ready[room]
