@@ -110,9 +110,7 @@ def drawn_picture(height: int = 480, width: int = 640) -> Pixels:
     return (picture.clip(0, 1) * 255).astype(np.uint8)
 
 
-def _agreement(
-    model: RTDETRv2, runtime: OnnxRuntime, contract: ModelContract, photo: Pixels, batch: int
-) -> Agreement:
+def _agreement(model: RTDETRv2, runtime: OnnxRuntime, contract: ModelContract, photo: Pixels, batch: int) -> Agreement:
     images, _ = Preprocessor(contract)([photo[:, ::-1] if index % 2 else photo for index in range(batch)])
     height, width = contract.input_size
     sizes = np.array([[width, height]] * batch, np.int64)

@@ -17,6 +17,7 @@ from detrt.graph.passes import Pass, PassResult, apply
 from detrt.graph.shared_constants import share_constants
 from detrt.graph.simplify import simplify
 from detrt.graph.trace import traced
+from detrt.graph.transposed_gemm import transpose_inside_gemm
 from detrt.models.attention import Sampler
 from detrt.models.deployed import Deployed
 from detrt.models.rtdetrv2 import RTDETRv2
@@ -63,7 +64,7 @@ def onnx_from_model(model: RTDETRv2, contract: ModelContract, options: ExportOpt
     images = torch.zeros(batch, 3, *model.variant.size)
     sizes = torch.tensor([model.variant.size[::-1]] * batch)
     graph = traced(
-        Deployed(model, options.output, options.sampler),
+        Deployed(model, options.output, options.sampler, single=options.batch == 1),
         (images, sizes)[: len(inputs)],
         inputs=inputs,
         outputs=roles(options.output),
@@ -75,7 +76,7 @@ def onnx_from_model(model: RTDETRv2, contract: ModelContract, options: ExportOpt
 
 def export_passes(contract: ModelContract) -> tuple[Pass, ...]:
     """What happens to a traced graph, in order."""
-    return (simplify, share_constants, name_by_path, partial(_embed, contract=contract), check)
+    return (simplify, transpose_inside_gemm, share_constants, name_by_path, partial(_embed, contract=contract), check)
 
 
 def _embed(model: onnx.ModelProto, *, contract: ModelContract) -> PassResult:

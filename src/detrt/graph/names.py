@@ -10,7 +10,7 @@ import onnx
 from detrt.graph.passes import PassResult
 
 # PyTorch names a member of a Sequential twice: /blocks/blocks.0
-_REPEATED = re.compile(r"/([^/]+)/\1\.")
+_REPEATED = re.compile(r"(?<=.)/([^/]+)/\1\.")
 
 # What an operator's inputs are called when one of them is a constant.
 _ROLES = {

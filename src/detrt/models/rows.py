@@ -39,8 +39,8 @@ class _TakeRows(torch.autograd.Function):
         batch, _, columns = table.type().varyingSizes()
         _, count = index.type().varyingSizes()
         if batch == 1:
-            flat = graph.op("Reshape", index, graph.op("Constant", value_t=torch.tensor([-1])))
-            picked = graph.op("Gather", table, flat, axis_i=1)
+            flat = graph.op("Reshape", table, graph.op("Constant", value_t=torch.tensor([-1, columns])))
+            picked = graph.op("Gather", flat, index, axis_i=0)
         else:
             whole = graph.op("Cast", index, to_i=_INT64)  # all that GatherND takes
             column = graph.op("Unsqueeze", whole, graph.op("Constant", value_t=torch.tensor([-1])))

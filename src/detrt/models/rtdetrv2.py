@@ -62,7 +62,8 @@ def detections(logits: Tensor, boxes: Tensor, sizes: Tensor, count: int) -> tupl
     queries, classes = logits.shape[1:]
     best, index = logits.reshape(-1, queries * classes).topk(count)
     query = torch.div(index, classes, rounding_mode="trunc")
-    chosen = take_rows(boxes, query)
-    centre, half = chosen[..., :2], chosen[..., 2:] * 0.5
-    corners = torch.stack((centre - half, centre + half), dim=2) * sizes.to(boxes.dtype).reshape(-1, 1, 1, 2)
-    return index - query * classes, corners.reshape(-1, count, 4), best.sigmoid()
+    centre, extent = take_rows(boxes, query).split(2, dim=-1)
+    half = extent * 0.5
+    corners = torch.cat((centre - half, centre + half), dim=-1)
+    scale = sizes.to(boxes.dtype)
+    return index % classes, corners * torch.cat((scale, scale), dim=-1).unsqueeze(1), best.sigmoid()

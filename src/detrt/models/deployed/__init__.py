@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from detrt.contract import OutputForm
 from detrt.models.attention import Sampler
 from detrt.models.deployed.decoder import DeployedDecoder
-from detrt.models.deployed.encoder import DeployedEncoder
+from detrt.models.deployed.encoder import deployed_encoder
 from detrt.models.deployed.fold import folded
 from detrt.models.rtdetrv2 import RTDETRv2, detections
 
@@ -24,16 +24,24 @@ class Deployed(nn.Module):
     Args:
         model: left as it is; weights that need no folding are shared with it.
         output: `raw` for logits and boxes, `detections` to decode them (`rtdetrv2.detections`).
+        single: for one image a run and no more, which needs fewer steps; else for any batch.
         sampler: how bilinear sampling is written; models with discrete sampling always gather.
     """
 
-    def __init__(self, model: RTDETRv2, output: OutputForm = "detections", sampler: Sampler = "grid-sample") -> None:
+    def __init__(
+        self,
+        model: RTDETRv2,
+        output: OutputForm = "detections",
+        sampler: Sampler = "grid-sample",
+        *,
+        single: bool = False,
+    ) -> None:
         super().__init__()
         self.output = output
         self.queries = model.variant.queries
         self.backbone = folded(model.backbone)
-        self.encoder = DeployedEncoder(model.encoder, model.variant)
-        self.decoder = DeployedDecoder(model.decoder, model.variant, sampler)
+        self.encoder = deployed_encoder(model.encoder, model.variant, single=single)
+        self.decoder = DeployedDecoder(model.decoder, model.variant, sampler, single=single)
         self.eval()
 
     def forward(self, images: Tensor, orig_target_sizes: Tensor | None = None) -> tuple[Tensor, ...]:
