@@ -71,7 +71,8 @@ def match(first: tuple[Array, Array, Array], second: tuple[Array, Array, Array],
     """Pair detections without regard to their order, which near-ties swap.
 
     Args:
-        first, second: labels (K,), boxes (K, 4), scores (K,) of one photo.
+        first: labels (K,), boxes (K, 4), scores (K,) of one photo, here those that are right.
+        second: the same of the other side.
         side: the longer side that boxes are measured on.
     """
     labels, boxes, scores = first
@@ -114,11 +115,12 @@ def _agreement(model: RTDETRv2, runtime: OnnxRuntime, contract: ModelContract, p
     images, _ = Preprocessor(contract)([photo[:, ::-1] if index % 2 else photo for index in range(batch)])
     height, width = contract.input_size
     sizes = np.array([[width, height]] * batch, np.int64)
-    feeds = {contract.input_name: images}
+    feeds: dict[str, Array] = {contract.input_name: images}
     if contract.sizes_name:
         feeds[contract.sizes_name] = sizes
     with torch.inference_mode():
-        expected = _numpy(detections(*model(torch.from_numpy(images)), torch.from_numpy(sizes), contract.top_k))
+        logits, boxes = model(torch.from_numpy(images))
+        expected = _numpy(detections(logits, boxes, torch.from_numpy(sizes), contract.top_k))
     outputs = runtime.run(feeds)
     if contract.output_form == "raw":
         logits, boxes = (torch.from_numpy(outputs[contract.output(role)]) for role in ("logits", "boxes"))

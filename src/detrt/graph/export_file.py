@@ -40,9 +40,11 @@ def export_checkpoint(
     """Load, export, compare, and only then write.
 
     Args:
-        checkpoint: see `models.checkpoint.load_model`, as for `variant` and `size`.
+        checkpoint: see `models.checkpoint.load_model`.
         output: the ONNX file.
         options: see `ExportOptions`.
+        variant: by name; found from the weights where it is left out.
+        size: height and width of the input.
         photo: what PyTorch and the export are compared on; a drawn picture where it is left out.
         progress: told of three steps.
 

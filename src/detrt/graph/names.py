@@ -1,4 +1,4 @@
-"""Names that stay the same from export to export: nodes by module path, tensors by the node that makes or reads them."""
+"""Names that stay the same from export to export: nodes by module path, tensors by the node that makes them."""
 
 from __future__ import annotations
 
@@ -59,8 +59,10 @@ def name_by_path(model: onnx.ModelProto) -> PassResult:
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
-    for entry in (*graph.initializer, *graph.value_info):
-        entry.name = renamed.get(entry.name, entry.name)
+    for tensor in graph.initializer:
+        tensor.name = renamed.get(tensor.name, tensor.name)
+    for value in graph.value_info:
+        value.name = renamed.get(value.name, value.name)
     return PassResult(copy, any(old != new for old, new in renamed.items()))
 
 

@@ -34,7 +34,8 @@ def traced(
         module: in evaluation mode.
         arguments: example inputs; with a dynamic batch they should hold more than one image, so that nothing takes
             the 1 for a constant.
-        inputs, outputs: what the graph's tensors are to be called.
+        inputs: what the graph's inputs are to be called.
+        outputs: and its outputs.
         opset: of the ONNX standard.
         dynamic_batch: whether the first axis of every input and output is left open.
 
@@ -50,7 +51,7 @@ def traced(
             torch.onnx.export(
                 module,
                 tuple(arguments),
-                buffer,
+                buffer,  # type: ignore[arg-type]  # it takes a file object, as its documentation says
                 input_names=list(inputs),
                 output_names=list(outputs),
                 dynamic_axes={name: {0: BATCH} for name in names} if dynamic_batch else None,

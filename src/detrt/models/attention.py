@@ -69,7 +69,7 @@ class DeformableAttention(nn.Module):
 
 def maps_of(value: Tensor, heads: int, shapes: Shapes) -> list[Tensor]:
     """Values (N, cells of all levels, C) as one map a level, (N * heads, C / heads, height, width)."""
-    levels = value.transpose(1, 2).split([height * width for height, width in shapes], dim=2)
+    levels = torch.split(value.transpose(1, 2), [height * width for height, width in shapes], dim=2)
     depth = value.shape[2] // heads
     return [level.reshape(-1, depth, *shape) for level, shape in zip(levels, shapes, strict=True)]
 
@@ -90,7 +90,7 @@ def sampled_by_grid(maps: Sequence[Tensor], places: Tensor, weights: Tensor, poi
     grid = (2 * places - 1).transpose(1, 2).reshape(-1, queries, total, 2)
     samples = [
         functional.grid_sample(level, at, mode="bilinear", padding_mode="zeros", align_corners=False)
-        for level, at in zip(maps, grid.split(list(points), dim=2), strict=True)
+        for level, at in zip(maps, torch.split(grid, list(points), dim=2), strict=True)
     ]
     weighted = torch.cat(samples, dim=-1) * weights.transpose(1, 2).reshape(-1, 1, queries, total)
     return weighted.sum(-1).reshape(-1, heads * maps[0].shape[1], queries).transpose(1, 2)

@@ -20,7 +20,7 @@ def take_rows(table: Tensor, index: Tensor) -> Tensor:
     Returns:
         (N, K, C).
     """
-    result: Tensor = _TakeRows.apply(table, index)
+    result: Tensor = _TakeRows.apply(table, index)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -62,7 +62,7 @@ def detections(logits: Tensor, boxes: Tensor, sizes: Tensor, count: int) -> tupl
     queries, classes = logits.shape[1:]
     best, index = logits.reshape(-1, queries * classes).topk(count)
     query = torch.div(index, classes, rounding_mode="trunc")
-    centre, extent = take_rows(boxes, query).split(2, dim=-1)
+    centre, extent = torch.split(take_rows(boxes, query), 2, dim=-1)
     half = extent * 0.5
     corners = torch.cat((centre - half, centre + half), dim=-1)
     scale = sizes.to(boxes.dtype)

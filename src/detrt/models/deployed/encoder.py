@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -58,10 +57,10 @@ class DeployedAIFI(nn.Module):
     def forward(self, level: Tensor) -> Tensor:
         channels, height, width = self.shape
         if self.single:
-            rows = self.layer(level.reshape(channels, height * width).t())
-            return rows.t().reshape(1, channels, height, width)
+            single: Tensor = self.layer(level.reshape(channels, height * width).t())
+            return single.t().reshape(1, channels, height, width)
         cells = level.reshape(-1, channels, height * width).transpose(1, 2)
-        rows = self.layer(cells.reshape(-1, channels)).reshape(-1, height * width, channels)
+        rows: Tensor = self.layer(cells.reshape(-1, channels)).reshape(-1, height * width, channels)
         return rows.transpose(1, 2).reshape(-1, channels, height, width)
 
 

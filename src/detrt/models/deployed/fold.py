@@ -52,12 +52,12 @@ class Affine:
         return self.weight[:, :, 0, 0]
 
     def after(self, first: Affine) -> Affine:
-        """This one, of kernel 1, on the result of `first`."""
+        """The same, of kernel 1, on the result of `first`."""
         weight = torch.einsum("om,mikl->oikl", self.matrix, first.weight)
         return Affine(weight, self.matrix @ first.bias + self.bias)
 
     def behind(self, shift: Tensor) -> Affine:
-        """This one, of kernel 1, for an input that comes with `shift` added to it."""
+        """The same, of kernel 1, for an input that comes with `shift` added to it."""
         return Affine(self.weight, self.bias - self.matrix @ shift.double())
 
     def scaled(self, factor: float | Tensor) -> Affine:
@@ -137,7 +137,7 @@ def shifted(norm: nn.LayerNorm, shift: Tensor) -> nn.LayerNorm:
     """A copy of the norm that adds `shift` to what it gives."""
     result = copy.deepcopy(norm)
     with torch.no_grad():
-        result.bias += shift
+        result.bias.add_(shift)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from detrt.models.deployed.fold import Affine, stacked
@@ -17,9 +18,10 @@ class Heads(nn.Module):
     def forward(self, projected: Tensor) -> Tensor:
         """Queries, keys and values side by side, rows (N * K, 3 C), the queries scaled; to rows (N * K, C)."""
         parts = projected.reshape(-1, self.count, 3 * self.heads, self.depth).transpose(1, 2)
-        query, key, value = parts.split(self.heads, dim=1)
+        query, key, value = torch.split(parts, self.heads, dim=1)
         attended = (query @ key.transpose(2, 3)).softmax(-1) @ value
-        return attended.transpose(1, 2).reshape(-1, self.heads * self.depth)
+        rows: Tensor = attended.transpose(1, 2).reshape(-1, self.heads * self.depth)
+        return rows
 
 
 def projections(attention: nn.MultiheadAttention) -> tuple[Affine, Affine]:

@@ -31,15 +31,15 @@ class MapValues(nn.Module):
         self.width, self.heads = variant.hidden, variant.heads
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, list[list[Tensor]]]:
-        """Candidates (N * cells, C), level by level within an image; values by layer and level, (N * heads, D, h, w)."""
+        """Candidates (N * cells, C), level by level in an image; values by layer and level, (N * heads, D, h, w)."""
         depth = self.width // self.heads
         maps = []
         for level in levels:
             height, width = level.shape[2:]
             if self.single:
-                parts = level.reshape(-1, depth, height, width).split(self.heads)
+                parts = torch.split(level.reshape(-1, depth, height, width), self.heads)
             else:
-                parts = tuple(part.reshape(-1, depth, height, width) for part in level.split(self.width, dim=1))
+                parts = tuple(part.reshape(-1, depth, height, width) for part in torch.split(level, self.width, dim=1))
             maps.append(parts)
         first, *layers = zip(*maps, strict=True)
         return rows_of(first, self.width, single=self.single), [list(layer) for layer in layers]
@@ -97,18 +97,18 @@ class MapSampling(Sampling):
         if self.single:
             offsets = offsets.reshape(queries, heads, total, 2).permute(1, 2, 0, 3)
             weights = weights.reshape(queries, heads, 1, total).permute(1, 2, 3, 0)
-            centre, extent = boxes.split(2, dim=1)
+            centre, extent = torch.split(boxes, 2, dim=1)
         else:
             offsets = offsets.reshape(-1, queries, heads, total, 2).permute(0, 2, 3, 1, 4)
             weights = weights.reshape(-1, queries, heads, total).permute(0, 2, 3, 1)
-            centre, extent = boxes.reshape(-1, 1, 1, queries, 4).split(2, dim=4)
+            centre, extent = torch.split(boxes.reshape(-1, 1, 1, queries, 4), 2, dim=4)
         grid = (offsets * extent + (2 * centre - 1)).reshape(-1, total, queries, 2)
         samples = [
             functional.grid_sample(level, at, mode="bilinear", padding_mode="zeros", align_corners=False)
-            for level, at in zip(maps, grid.split(list(self.points), dim=1), strict=True)
+            for level, at in zip(maps, torch.split(grid, list(self.points), dim=1), strict=True)
         ]
         weights = weights.reshape(-1, 1, total, queries).softmax(2)
-        read = (torch.cat(samples, dim=2) * weights).sum(2)
+        read: Tensor = (torch.cat(samples, dim=2) * weights).sum(2)
         width = heads * read.shape[1]
         if self.single:
             return read.reshape(width, queries).t()
@@ -125,7 +125,7 @@ class RowSampling(Sampling):
         """Rows of queries (N * Q, C), boxes (N * Q, 4) and the layer's table; to rows (N * Q, C)."""
         shape = (-1, self.queries, self.heads, self.total)
         weights = self.attention_weights(query).reshape(*shape).softmax(-1)
-        centre, extent = boxes.reshape(-1, self.queries, 1, 1, 4).split(2, dim=4)
+        centre, extent = torch.split(boxes.reshape(-1, self.queries, 1, 1, 4), 2, dim=4)
         places = centre + self.sampling_offsets(query).reshape(*shape, 2) * extent
         read = sampled_nearest if self.discrete else sampled_by_gather
         result = read(table, places, weights, self.shapes, self.points)
