@@ -6,12 +6,30 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Span:
+    """One stay of a thread in a stage, in seconds of `time.perf_counter`."""
+
+    stage: str
+    thread: str
+    start: float
+    end: float
 
 
 class StageTimes:
-    """Seconds spent in each stage, added up over threads. Stages of different threads overlap; `wall` does not."""
+    """Seconds spent in each stage, added up over threads. Stages of different threads overlap; `wall` does not.
 
-    def __init__(self) -> None:
+    Attributes:
+        seconds: by stage.
+        images: that came out.
+        spans: every single one, where asked for; see `benchmark.timeline`.
+    """
+
+    def __init__(self, *, keep_spans: bool = False) -> None:
+        self.spans: list[Span] | None = [] if keep_spans else None
         self.seconds: dict[str, float] = {}
         self.images = 0
         self._started = time.perf_counter()
@@ -24,9 +42,11 @@ class StageTimes:
         try:
             yield
         finally:
-            taken = time.perf_counter() - start
+            end = time.perf_counter()
             with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + taken
+                self.seconds[name] = self.seconds.get(name, 0.0) + end - start
+                if self.spans is not None:
+                    self.spans.append(Span(name, threading.current_thread().name, start, end))
 
     @property
     def wall(self) -> float:

@@ -105,7 +105,7 @@ def test_graphs_multiply_engines_only() -> None:
         ("m.txt", {}),
         ("m.onnx", {"runtimes": ["tensorrt"]}),
         ("m.onnx", {"runtimes": ["onnx"]}),
-        ("m.onnx", {"protocols": ["e2e"]}),
+        ("m.onnx", {"protocols": ["wall"]}),
     ],
 )
 def test_what_makes_no_sense_is_refused(model: str, options: dict[str, list[str]]) -> None:

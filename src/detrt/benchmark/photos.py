@@ -7,11 +7,12 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from simplejpeg import encode_jpeg
 
 from detrt.contract import ModelContract
 from detrt.decoding import sizes_to_feed
 from detrt.images.preprocess import Preprocessor
-from detrt.images.read import Pixels, read_photo
+from detrt.images.read import Pixels, read_bytes, read_photo
 from detrt.images.sources import find_files, is_video
 from detrt.runtime.base import Array
 
@@ -28,9 +29,23 @@ def photos_from(folder: Path | None) -> list[Pixels]:
     """
     if folder is None:
         return [made_photo(seed) for seed in range(_MADE)]
+    return [read_photo(file) for file in _chosen(folder)]
+
+
+def files_from(folder: Path | None) -> list[bytes]:
+    """The same photos as files in memory; the made ones as JPEGs.
+
+    Raises:
+        ImageError: see `photos_from`.
+    """
+    if folder is None:
+        return [encode_jpeg(made_photo(seed), quality=90) for seed in range(_MADE)]
+    return [read_bytes(file) for file in _chosen(folder)]
+
+
+def _chosen(folder: Path) -> list[Path]:
     files = [file for file in find_files([str(folder)]) if not is_video(file)]
-    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(MOST, len(files)), dtype=int)] if files else []
-    return [read_photo(file) for file in chosen]
+    return [files[i] for i in np.linspace(0, len(files) - 1, min(MOST, len(files)), dtype=int)] if files else []
 
 
 def made_photo(seed: int, size: tuple[int, int] = (480, 640)) -> Pixels:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from detrt.benchmark.machine import gpu_clock, this_machine
-from detrt.benchmark.photos import photos_from
+from detrt.benchmark.photos import files_from, photos_from
 from detrt.benchmark.report import BenchmarkReport, now
 from detrt.benchmark.subjects import Case, open_case
 from detrt.benchmark.turns import Pace, Timeable, take_turns
@@ -32,14 +32,14 @@ def benchmark(
         DetrtError: every case failed; this is what was wrong with the first.
         ImageError: the photos cannot be read.
     """
-    pictures = photos_from(photos)
+    pictures, files = photos_from(photos), files_from(photos)
     with ExitStack() as stack:
         timeables: list[Timeable] = []
         failures: list[DetrtError] = []
         told: list[str] = []
         for number, case in enumerate(cases):
             try:
-                timeables.append(stack.enter_context(open_case(case, pictures)))
+                timeables.append(stack.enter_context(open_case(case, pictures, files)))
             except DetrtError as error:
                 failures.append(error)
                 told.append(f"{case}: {error}")

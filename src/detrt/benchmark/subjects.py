@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal, get_args
 
+from detrt.benchmark.end_to_end import EndToEndStream, end_to_end_calls
 from detrt.benchmark.photos import batches, input_sets
 from detrt.benchmark.pytorch import UNTRAINED, torch_runtime
 from detrt.benchmark.timeables import DeviceRuns, HostCalls, TorchRuns
@@ -87,8 +88,8 @@ def cases_of(
     return cases
 
 
-def open_case(case: Case, photos: Sequence[Pixels]) -> Timeable:
-    """Load the model of a case, ready to be timed on `photos`.
+def open_case(case: Case, photos: Sequence[Pixels], files: Sequence[bytes] = ()) -> Timeable:
+    """Load the model of a case, ready to be timed on `photos`, or end to end on the `files` that they are in.
 
     Raises:
         ModelError: it cannot be loaded here, or does not take such a batch.
@@ -96,7 +97,15 @@ def open_case(case: Case, photos: Sequence[Pixels]) -> Timeable:
     runtime = _open(case)
     try:
         _check_batch(runtime, case.batch)
-        return _infer(case, runtime, photos) if case.protocol == "infer" else _engine(case, runtime, photos)
+        match case.protocol:
+            case "engine":
+                return _engine(case, runtime, photos)
+            case "infer":
+                return _infer(case, runtime, photos)
+            case "e2e":
+                return end_to_end_calls(_subject(case, runtime), Detector(runtime, contract_of(runtime, {})), files)
+            case "stream":
+                return EndToEndStream(_subject(case, runtime), Detector(runtime, contract_of(runtime, {})), files)
     except BaseException:
         runtime.close()
         raise

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-Protocol = Literal["engine", "infer"]
+Protocol = Literal["engine", "infer", "e2e", "stream"]
 
 
 @dataclass(frozen=True)

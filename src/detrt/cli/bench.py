@@ -24,7 +24,7 @@ EXAMPLES = """
 
   detrt bench model.engine\n
   detrt bench ours.engine theirs.engine model.onnx --batch 1,8,32 --photos val2017 --json bench.json --plot bench.png\n
-  detrt bench model.engine --protocol infer --photos val2017\n
+  detrt bench model.engine --protocol engine,e2e,stream --batch 1,8,32 --photos val2017\n
   detrt bench model.engine --graph both --streams 1,2,4\n
   detrt bench random:r18vd --runtime torch,torch-compiled --precision fp32,fp16
 
@@ -44,7 +44,11 @@ def bench(
     ],
     protocol: Annotated[
         str,
-        typer.Option(help="engine: device compute only. infer: decoded photo to detections. Or both, with a comma."),
+        typer.Option(
+            metavar="NAME,...",
+            help="engine: device compute only. infer: decoded photo to detections. e2e: JPEG bytes to detections, "
+            "call by call. stream: the same through the pipeline.",
+        ),
     ] = "engine",
     batch: Annotated[str, typer.Option(metavar="N,...", help="Images a run.")] = "1",
     runtime: Annotated[

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-logger = logging.getLogger("detrt.images")
+from detrt.extras import require
 
 _END = b"\xff\xd9"
 
@@ -41,14 +39,21 @@ def ends_whole(file: bytes) -> bool:
 
 
 class NvImageCodec:
-    """nvImageCodec's decoder: the chip first, then CUDA."""
+    """nvImageCodec's decoder, on the GPU that the calling thread uses; for one thread at a time."""
 
-    def __init__(self) -> None:
-        codec = self._codec = importlib.import_module("nvidia.nvimgcodec")
-        kinds = codec.BackendKind
-        backends = [codec.Backend(kind) for kind in (kinds.HW_GPU_ONLY, kinds.GPU_ONLY, kinds.HYBRID_CPU_GPU)]
-        self._decoder = codec.Decoder(backends=backends, options=":fancy_upsampling=1")
-        self._params = codec.DecodeParams(apply_exif_orientation=False, color_spec=codec.ColorSpec.SRGB)
+    def __init__(self, backends: Sequence[str] = ("HW_GPU_ONLY", "GPU_ONLY", "HYBRID_CPU_GPU")) -> None:
+        """Make a decoder.
+
+        Args:
+            backends: in the order in which they are tried: the chip, CUDA, CUDA with the entropy decoded on the CPU.
+
+        Raises:
+            MissingExtraError: nvImageCodec is not installed.
+        """
+        codec = self._codec = require("nvidia.nvimgcodec", extra="gpu", purpose="Decoding JPEGs on the GPU")
+        kinds = [codec.Backend(getattr(codec.BackendKind, name)) for name in backends]
+        self._decoder = codec.Decoder(backends=kinds, options=":fancy_upsampling=1")
+        self._params = codec.DecodeParams(apply_exif_orientation=False)
         self._images: list[Any] = []
 
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:

@@ -1,0 +1,51 @@
+"""Very many photos, one in a hundred damaged: order, errors, memory."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from detrt.detector import Detector
+from detrt.images.sources import PhotoBytes
+from detrt.pipeline import detect_stream
+from detrt.runtime.cuda import first_gpu
+
+
+def soak(model: Path, files: list[bytes], *, batch: int, count: int) -> None:
+    """Stream `count` photos through a model: an engine, or an ONNX on the CPU."""
+    damage = (b"", b"no photo", files[0][: len(files[0]) // 2], files[1][:-4000] + b"\xff\xd9")
+
+    def items() -> Iterator[PhotoBytes]:
+        for number in range(count):
+            data = damage[number // 100 % len(damage)] if damaged(number) else files[number % len(files)]
+            yield PhotoBytes(data, f"photo {number}")
+
+    here = first_gpu()
+    wrong, errors, unnamed, memory = 0, 0, 0, []
+    with Detector.open(model) as detector:
+        started = time.perf_counter()
+        for number, outcome in enumerate(detect_stream(detector, items(), batch=batch, keep_pixels=False)):
+            failed = outcome.error is not None
+            wrong += outcome.item.name != f"photo {number}" or failed != damaged(number)
+            errors += failed
+            unnamed += failed and outcome.item.name not in str(outcome.error)
+            if number % (count // 10) == count // 20:
+                memory.append((_resident(), (here.memory - here.free_memory()) >> 20 if here else 0))
+        seconds = time.perf_counter() - started
+    print(
+        f"soak: {count:,} photos in {seconds:.1f} s ({count / seconds:,.0f} a second), {wrong} out of order or misjudged, "
+        f"{errors} errors, {unnamed} of them without a name; (host, device) MiB over time {memory}",
+        flush=True,
+    )
+
+
+def damaged(number: int) -> bool:
+    """Whether the photo of that number is."""
+    return number % 100 == 37
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() >> 20

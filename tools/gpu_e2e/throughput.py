@@ -1,0 +1,125 @@
+"""The engine alone, our ways and other people's, in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from engines import engine_of
+from rivals import OpenCvThreads, OriginsWay
+
+from detrt.benchmark.end_to_end import EndToEndStream, end_to_end_calls
+from detrt.benchmark.machine import gpu_clock
+from detrt.benchmark.subjects import Case, open_case
+from detrt.benchmark.timeables import HostCalls
+from detrt.benchmark.timeline import plot_timeline
+from detrt.benchmark.timings import Subject, Timings
+from detrt.benchmark.turns import Pace, Timeable, take_turns
+from detrt.detector import Detector
+from detrt.errors import DetrtError
+from detrt.images.gpu.jpeg import NvImageCodec
+from detrt.images.read import decode_photo
+from detrt.images.sources import PhotoBytes
+from detrt.pipeline.device import device_lane
+from detrt.runtime.tensorrt import TensorRTRuntime
+from detrt.stages import StageTimes
+
+
+def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int], seconds: float, out: Path) -> None:
+    pictures = [decode_photo(file) for file in files[:64]]
+    engines = {batch: engine_of(model, batch, "fp16") for batch in batches}
+    watched = StageTimes(keep_spans=True)
+    ways: list[tuple[str, Callable[[], Timeable]]] = []
+    for batch, engine in engines.items():
+        ways += [
+            (f"engine b{batch}", _engine(engine, batch, pictures)),
+            (f"ours b{batch}", _stream(engine, batch, files, None, watched if batch == max(batches) else StageTimes())),
+            (f"ours b{batch}, nvImageCodec", _stream(engine, batch, files, NvImageCodec, StageTimes())),
+            (f"OpenCV and 16 threads b{batch}", _opencv(engine, batch, files)),
+        ]
+    first = engines[min(batches)]
+    ways += [
+        ("ours, call by call b1", _calls(first, files)),
+        ("ours, call by call b1, nvImageCodec", _calls_with(NvImageCodec, first, files)),
+        ("the origin's way b1", _origins(first, files)),
+    ]
+    with ExitStack() as stack:
+        opened: dict[str, Timeable] = {}
+        for name, way in ways:
+            try:
+                opened[name] = stack.enter_context(way())
+            except (DetrtError, RuntimeError, ImportError) as error:  # noqa: PERF203 a way that cannot be gone here
+                print(f"{name}: {type(error).__name__} {error}", flush=True)
+        rows, failed = take_turns(list(opened.values()), Pace(seconds, rounds=5, warm_up=1.5), clock_mhz=gpu_clock())
+        for subject, error in failed:
+            print(f"{subject}: {error}", flush=True)
+        names = {id(way.subject): name for name, way in opened.items()}
+    _print({names[id(row.subject)]: row for row in rows})
+    print(
+        "ours at the largest batch, ms an image:", {k: round(v, 4) for k, v in watched.per_image().items()}, flush=True
+    )
+    if watched.spans:
+        plot_timeline(watched.spans, out / "timeline.png")
+
+
+def _print(rows: dict[str, Timings]) -> None:
+    engines = {name: row for name, row in rows.items() if name.startswith("engine")}
+    best = max(row.images_per_second for row in engines.values())
+    single = min(engines.values(), key=lambda row: row.subject.batch).p50
+    for name, row in rows.items():
+        print(
+            f"{name:38} p50 {row.p50:8.3f} p90 {row.p90:8.3f} p99 {row.p99:8.3f} ms {row.images_per_second:8,.0f} images/s, "
+            f"{row.images_per_second / best:.3f} of the best engine's; {row.p50 - single:+.3f} ms to the engine at batch 1"
+            f"{'' if row.settled else ' (not stable)'}",
+            flush=True,
+        )
+
+
+def _subject(engine: Path, protocol: Any, batch: int) -> Subject:
+    return Subject(engine.name, "TensorRT", "fp16", "cuda:0", protocol, batch)
+
+
+def _engine(engine: Path, batch: int, pictures: list[Any]) -> Callable[[], Timeable]:
+    return lambda: open_case(Case(str(engine), "tensorrt", batch=batch), pictures)
+
+
+def _stream(engine: Path, batch: int, files: list[bytes], decoder: Any, times: StageTimes) -> Callable[[], Timeable]:
+    def way() -> Timeable:
+        detector = Detector.open(engine)
+        lane = device_lane(detector, batch, times, decoder=decoder)
+        return EndToEndStream(_subject(engine, "stream", batch), detector, files, lane=lane, times=times)
+
+    return way
+
+
+def _calls(engine: Path, files: list[bytes]) -> Callable[[], Timeable]:
+    return lambda: end_to_end_calls(_subject(engine, "e2e", 1), Detector.open(engine), files)
+
+
+def _calls_with(decoder: Any, engine: Path, files: list[bytes]) -> Callable[[], Timeable]:
+    def way() -> Timeable:
+        detector = Detector.open(engine)
+        lane = device_lane(detector, 1, StageTimes(), decoder=decoder, stations=1)
+        place = lane.place()
+        items = [PhotoBytes(file) for file in files]
+
+        def call(run: int) -> None:
+            lane.run(place, [lane.load(place, 0, items[run % len(items)])])
+
+        def close() -> None:
+            lane.close()
+            detector.close()
+
+        return HostCalls(_subject(engine, "e2e", 1), call, close)
+
+    return way
+
+
+def _origins(engine: Path, files: list[bytes]) -> Callable[[], Timeable]:
+    return lambda: OriginsWay(_subject(engine, "e2e", 1), TensorRTRuntime(engine), files)
+
+
+def _opencv(engine: Path, batch: int, files: list[bytes]) -> Callable[[], Timeable]:
+    return lambda: OpenCvThreads(_subject(engine, "stream", batch), Detector.open(engine), files, workers=16)
