@@ -5,12 +5,13 @@ The commands are registered by their import, in the order in which `detrt --help
 
 from __future__ import annotations
 
-from detrt.cli import bench, build, doctor, evaluate, export, graph, inspect, mark, models, predict, profile
+from detrt.cli import bench, build, compare, doctor, evaluate, export, graph, inspect, mark, models, predict, profile
 from detrt.cli.app import main
 
 __all__ = [
     "bench",
     "build",
+    "compare",
     "doctor",
     "evaluate",
     "export",

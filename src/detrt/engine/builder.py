@@ -16,6 +16,7 @@ from detrt import __version__
 from detrt.engine import api
 from detrt.engine.calibration import ranges_from_photos
 from detrt.engine.capabilities import refuse_unsupported
+from detrt.engine.debug_tensors import mark_debug_tensors
 from detrt.engine.fingerprint import fingerprint, source_sha256, up_to_date
 from detrt.engine.flavour import Flavour, find, member
 from detrt.engine.log import gist
@@ -90,6 +91,7 @@ def build_engine(
     load_plugins(options.plugins, flavour)
     builder = flavour.trt.Builder(flavour.log.native)
     network = network_from_onnx(fixed_to_profile(ready, profile), builder, flavour)
+    mark_debug_tensors(network, options.debug_tensors)
     serialized = _serialized(builder, network, options, profile, flavour, progress)
     manifest = EngineManifest(
         flavour=flavour.name,

@@ -75,6 +75,8 @@ class BuildOptions:
             decide, and keep more.
         plugins: libraries of the plugins that the graph uses (TensorRT only).
         timing_cache: file that keeps what the builder measured, read and written.
+        debug_tensors: inner tensors, by their ONNX names, that the engine can show while it runs (`compare`). They are
+            no outputs, but keep TensorRT from fusing across them, and stand in no command that rebuilds the engine.
     """
 
     precision: Precision = "fp16"
@@ -91,6 +93,7 @@ class BuildOptions:
     calibration: Path | None = None
     plugins: tuple[Path, ...] = ()
     timing_cache: Path | None = None
+    debug_tensors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

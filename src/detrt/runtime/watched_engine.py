@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ class WatchedEngine(LoadedEngine):
         if self._watch:
             self._watchers.append(self._watch(context, self._flavour, self._gpu))
         return context
+
+    def debug_tensors(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that the engine was built to show (`BuildOptions.debug_tensors`)."""
+        native: Any = self._engine
+        return [name for name in names if native.is_debug_tensor(name)]
 
     def inspect(self) -> Any:
         """The layers, as the engine inspector's JSON says them.

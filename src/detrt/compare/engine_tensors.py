@@ -1,0 +1,95 @@
+"""Debug tensors of a live engine: what TensorRT shows of the inside while it runs."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detrt.engine.flavour import Flavour
+from detrt.engine.network import dtype_of
+from detrt.runtime.base import Array
+from detrt.runtime.engine_session import EngineSession
+from detrt.runtime.gpu import Gpu
+from detrt.runtime.watched_engine import watched
+
+
+class EngineTensors:
+    """Outputs and debug tensors of an engine, a `TensorSource`.
+
+    An engine has debug tensors where it was built with `BuildOptions(debug_tensors=...)`. They are no outputs: nobody
+    has to bind them, and they cost nothing until somebody listens. Marking one keeps TensorRT from fusing across it, as
+    an output does.
+    """
+
+    def __init__(self, session: EngineSession, debug: Iterable[str], shown: dict[str, Array]) -> None:
+        self._session, self._shown = session, shown
+        self._outputs = tuple(session.outputs)
+        self._names = {*debug, *self._outputs}
+
+    def those_of(self, names: Iterable[str]) -> list[str]:
+        """See `TensorSource`."""
+        return [name for name in names if name in self._names]
+
+    def read(self, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+        """See `TensorSource`."""
+        self._shown.clear()
+        outputs = self._session.run(feeds)
+        return {name: value for name, value in (outputs | self._shown).items() if name in names}
+
+
+@contextmanager
+def engine_tensors(engine: Path, candidates: Sequence[str], *, device: str = "auto") -> Iterator[EngineTensors]:
+    """Open an engine whose debug tensors among `candidates` are shown.
+
+    Raises:
+        EngineError: it cannot run here.
+    """
+    shown: dict[str, Array] = {}
+
+    def listen(context: Any, flavour: Flavour, gpu: Gpu) -> object:
+        listener = _listener(flavour, gpu, shown)
+        context.set_debug_listener(listener)
+        context.set_all_tensors_debug_state(True)
+        return listener
+
+    with watched(engine, listen, device=device) as (loaded, session):
+        yield EngineTensors(session, loaded.debug_tensors(candidates), shown)
+
+
+def _listener(flavour: Flavour, gpu: Gpu, shown: dict[str, Array]) -> object:
+    trt: Any = flavour.trt
+
+    def init(native: Any) -> None:
+        trt.IDebugListener.__init__(native)
+
+    def process(native: Any, address: Any, location: Any, kind: Any, shape: Any, name: str, stream: int) -> bool:
+        dtype = np.dtype(dtype_of(kind)) if kind.name != "BF16" else np.dtype(np.uint16)
+        array = np.empty(tuple(int(axis) for axis in shape), dtype)
+        if array.nbytes:
+            pinned = gpu.pin(array.nbytes)
+            gpu.copy(pinned.pointer, _pointer(address), array.nbytes, int(stream))
+            gpu.synchronize(int(stream))
+            raw = memoryview((ctypes.c_byte * array.nbytes).from_address(pinned.pointer))
+            array = np.frombuffer(raw, dtype).reshape(array.shape).copy()
+            pinned.close()
+        shown[name] = (array.astype(np.uint32) << 16).view(np.float32) if kind.name == "BF16" else array
+        return True
+
+    members = {"__init__": init, "process_debug_tensor": process}
+    return type("TensorListener", (trt.IDebugListener,), members)()
+
+
+def _pointer(address: Any) -> int:
+    """The address in the capsule that the bindings hand over."""
+    if isinstance(address, int):
+        return address
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return int(api.PyCapsule_GetPointer(address, api.PyCapsule_GetName(address)) or 0)

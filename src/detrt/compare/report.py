@@ -1,0 +1,34 @@
+"""A comparison as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detrt.compare.detections import DetectionComparison
+from detrt.compare.layers import LayerComparison, TensorDrift
+from detrt.files import whole
+
+
+def write_json(
+    path: Path, detections: DetectionComparison, layers: LayerComparison | None, *, models: list[str]
+) -> None:
+    """Write every figure; the file is whole or not there."""
+    content = {
+        "models": models,
+        "verdict": detections.verdict,
+        "reason": detections.reason,
+        "agreement": detections.agreement,
+        "detections": asdict(detections),
+        "first_drift": _tensor(layers.first) if layers and layers.first else None,
+        "tensors": [_tensor(tensor) for tensor in layers.tensors] if layers else [],
+    }
+    with whole(path) as part:
+        part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _tensor(tensor: TensorDrift) -> dict[str, Any]:
+    return {"name": tensor.name, "inherited": tensor.inherited, **asdict(tensor.drift)}
