@@ -67,12 +67,18 @@ class Variant:
         """The same for inputs of `size`, height and width.
 
         Raises:
-            UsageError: a side is no multiple of 32, or less than 64.
+            UsageError: a side is no multiple of 32, or less than 64, or there are fewer cells than queries.
         """
         if any(side % MULTIPLE or side < SMALLEST for side in size):
             raise UsageError(
                 f"The input size {size[0]}x{size[1]} is not one that RT-DETRv2 can take.",
                 f"Give a height and a width that are multiples of {MULTIPLE} and at least {SMALLEST}.",
+            )
+        cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
+        if cells < self.queries:
+            raise UsageError(
+                f"The input size {size[0]}x{size[1]} gives {cells} cells, and {self.name} picks {self.queries} of them.",
+                "Give a larger size; 128x128 is enough for 300 queries.",
             )
         return replace(self, size=size)
 
