@@ -27,7 +27,7 @@ def main() -> None:
     if asked.action == "pack":
         pack(asked.folder, asked.out, asked.skip, asked.photos)
         return
-    print(this_machine(), f"{os.cpu_count()} cores", flush=True)
+    print(this_machine(), f"{os.cpu_count()} cores")
     files = files_of(asked.folder)
     for part in asked.only:
         started = time.perf_counter()
@@ -35,7 +35,7 @@ def main() -> None:
             _run(part, asked, files)
         except Exception:
             traceback.print_exc()
-        print(f"### {part} took {time.perf_counter() - started:.1f} s", flush=True)
+        print(f"### {part} took {time.perf_counter() - started:.1f} s")
 
 
 def _run(part: str, asked: argparse.Namespace, files: list[bytes]) -> None:

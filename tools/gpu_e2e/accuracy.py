@@ -39,5 +39,4 @@ def compare_ap(folder: Path, model: Path) -> None:
             print(
                 f"AP by {name}: {figures['AP']:.3f}, AP50 {figures['AP50']:.3f} over {len(found)} photos, "
                 f"{len(found) / seconds:,.0f} photos a second",
-                flush=True,
             )

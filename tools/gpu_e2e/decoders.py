@@ -19,7 +19,6 @@ def compare_decoders(files: list[bytes]) -> None:
         decode_jpeg(file)
     print(
         f"decode on the CPU: {1e3 * (time.perf_counter() - started) / len(files):.3f} ms a photo on one core",
-        flush=True,
     )
     for workers in (4, 8, 16, 24):
         with ThreadPoolExecutor(workers) as pool:
@@ -27,16 +26,15 @@ def compare_decoders(files: list[bytes]) -> None:
             started = time.perf_counter()
             list(pool.map(decode_jpeg, files * 8))
             print(
-                f"decode on the CPU, {workers} threads: {8 * len(files) / (time.perf_counter() - started):,.0f} a second",
-                flush=True,
+                f"decode on the CPU, {workers} threads: {8 * len(files) / (time.perf_counter() - started):,.0f}/s",
             )
     here = gpu()
     here.use()
     for kinds in (("HW_GPU_ONLY",), ("GPU_ONLY",), ("HYBRID_CPU_GPU",), ("HW_GPU_ONLY", "GPU_ONLY", "HYBRID_CPU_GPU")):
         try:
             _decode_on_gpu(here, kinds, files, reference)
-        except Exception as error:
-            print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}", flush=True)
+        except Exception as error:  # noqa: PERF203 a decoder that this machine lacks
+            print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}")
 
 
 def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], reference: list[Pixels]) -> None:
@@ -69,4 +67,4 @@ def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], re
         rates.append(f"{batch}: {rounds * batch / (time.perf_counter() - started):,.0f}")
     print(f"decode by {'+'.join(kinds)}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
           f"a second in groups of {', '.join(rates)}; refused {refused}; from libjpeg-turbo mean "
-          f"{np.mean(total or [0]):.3f}, at most {worst} grey levels", flush=True)  # fmt: skip
+          f"{np.mean(total or [0]):.3f}, at most {worst} grey levels")  # fmt: skip

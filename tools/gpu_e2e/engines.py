@@ -17,5 +17,5 @@ def engine_of(model: Path, batch: int, precision: Precision) -> Path:
     if not target.is_file():
         started = time.perf_counter()
         build_engine(model, target, BuildOptions(precision=precision, batch=Batch(batch, batch, batch)))
-        print(f"built {target.name} in {time.perf_counter() - started:.1f} s", flush=True)
+        print(f"built {target.name} in {time.perf_counter() - started:.1f} s")
     return target

@@ -39,14 +39,13 @@ def check_kernel() -> None:
         print(
             f"kernel {rule.mode} antialias={rule.antialias} {dtype}: at most {worst:g} grey levels from Pillow, "
             f"{exact:g} from its own arithmetic; {milliseconds:.4f} ms for the {len(photos)} photos",
-            flush=True,
         )
     for name, size, count in (("480x640", (480, 640), 32), ("1080p", (1080, 1920), 8), ("4K", (2160, 3840), 8)):
         same = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(count)]
         contract = ModelContract((640, 640))
         fused = FusedPreprocessing(contract, "float32", here.capability)
         milliseconds = _preprocessed(here, fused, same, contract, "float32", stream)[1]
-        print(f"kernel {count} x {name} to 640x640: {1e3 * milliseconds / count:.2f} us a photo", flush=True)
+        print(f"kernel {count} x {name} to 640x640: {1e3 * milliseconds / count:.2f} us a photo")
 
 
 def _preprocessed(

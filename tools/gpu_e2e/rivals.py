@@ -17,7 +17,7 @@ from detrt.runtime.tensorrt import TensorRTRuntime
 
 
 class OriginsWay:
-    """One photo at a time: Pillow decodes and resizes, floats leave pageable memory, the engine runs kernel by kernel."""
+    """One photo at a time: Pillow decodes and resizes, pageable floats go up, the engine runs kernel by kernel."""
 
     def __init__(self, subject: Subject, runtime: TensorRTRuntime, files: Sequence[bytes]) -> None:
         self.subject, self._runtime, self._files = subject, runtime, files

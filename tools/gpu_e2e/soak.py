@@ -35,9 +35,8 @@ def soak(model: Path, files: list[bytes], *, batch: int, count: int) -> None:
                 memory.append((_resident(), (here.memory - here.free_memory()) >> 20 if here else 0))
         seconds = time.perf_counter() - started
     print(
-        f"soak: {count:,} photos in {seconds:.1f} s ({count / seconds:,.0f} a second), {wrong} out of order or misjudged, "
-        f"{errors} errors, {unnamed} of them without a name; (host, device) MiB over time {memory}",
-        flush=True,
+        f"soak: {count:,} photos in {seconds:.1f} s ({count / seconds:,.0f} a second), {wrong} out of order or "
+        f"misjudged, {errors} errors, {unnamed} of them without a name; (host, device) MiB over time {memory}",
     )
 
 

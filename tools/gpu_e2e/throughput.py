@@ -51,10 +51,10 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
             try:
                 opened[name] = stack.enter_context(way())
             except (DetrtError, RuntimeError, ImportError) as error:  # noqa: PERF203 a way that cannot be gone here
-                print(f"{name}: {type(error).__name__} {error}", flush=True)
-        rows, failed = take_turns(list(opened.values()), Pace(seconds, rounds=5, warm_up=1.5), clock_mhz=gpu_clock())
+                print(f"{name}: {type(error).__name__} {error}")
+        rows, failed = take_turns(list(opened.values()), Pace(seconds, warm_up=2.0), clock_mhz=gpu_clock())
         for subject, error in failed:
-            print(f"{subject}: {error}", flush=True)
+            print(f"{subject}: {error}")
         names = {id(way.subject): name for name, way in opened.items()}
     _print({names[id(row.subject)]: row for row in rows})
     print(
@@ -70,10 +70,9 @@ def _print(rows: dict[str, Timings]) -> None:
     single = min(engines.values(), key=lambda row: row.subject.batch).p50
     for name, row in rows.items():
         print(
-            f"{name:38} p50 {row.p50:8.3f} p90 {row.p90:8.3f} p99 {row.p99:8.3f} ms {row.images_per_second:8,.0f} images/s, "
-            f"{row.images_per_second / best:.3f} of the best engine's; {row.p50 - single:+.3f} ms to the engine at batch 1"
+            f"{name:38} p50 {row.p50:8.3f} p90 {row.p90:8.3f} p99 {row.p99:8.3f} ms {row.images_per_second:8,.0f} "
+            f"images/s, {row.images_per_second / best:.3f} of the best engine; {row.p50 - single:+.3f} ms to engine b1"
             f"{'' if row.settled else ' (not stable)'}",
-            flush=True,
         )
 
 
