@@ -37,7 +37,7 @@ def count_macs(model: onnx.ModelProto) -> Macs:
     counted, uncounted = Counter[str](), Counter[str]()
     for node in model.graph.node:
         if node.op_type in _WEIGHT or node.op_type in _PRODUCT:
-            macs = _macs(node, shapes)
+            macs = node_macs(node, shapes)
             if macs is None:
                 uncounted[node.op_type] += 1
             else:
@@ -47,7 +47,7 @@ def count_macs(model: onnx.ModelProto) -> Macs:
     return Macs(counted.total(), dict(counted), dict(uncounted))
 
 
-def _macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int | None:
+def node_macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int | None:
     """Output elements times the length of the sum behind each; of inputs, for a transposed convolution."""
     many = shapes.get(node.input[0] if node.op_type == "ConvTranspose" else node.output[0])
     if node.op_type in _WEIGHT:

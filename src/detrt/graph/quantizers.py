@@ -1,0 +1,175 @@
+"""Pass: put QuantizeLinear and DequantizeLinear around products, as TensorRT's explicit quantisation reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from detrt.errors import GraphError
+from detrt.graph import ops
+from detrt.graph.index import GraphIndex, key_of
+from detrt.graph.passes import PassResult
+
+Array = npt.NDArray[Any]
+
+OPSET = 19  # the first with 8-bit floats and with scales of half precision
+
+
+@dataclass(frozen=True)
+class QuantizedWeight:
+    """The codes of a constant (int8 or float8) and the scale (float32) of each slice along `axis`."""
+
+    codes: Array
+    scales: Array
+    axis: int
+
+
+@dataclass(frozen=True)
+class InsertQuantizers:
+    """A pass that quantises inputs of nodes. Weights are stored as codes, so the file shrinks to a quarter.
+
+    Every tensor gets one pair of nodes however many products read it: they then read the same codes, and TensorRT
+    quantises it once, in the kernel that makes it. Readers that are not named keep the float tensor.
+
+    Attributes:
+        onnx_type: element type of the codes.
+        scales: scale of each activation tensor, symmetric (zero point 0).
+        inputs: (node key, slot) of each activation input to quantise.
+        weights: (node key, slot) of each constant input to quantise, and what with.
+        biases: replaces the constant (node key, slot).
+    """
+
+    onnx_type: int
+    scales: Mapping[str, float]
+    inputs: frozenset[tuple[str, int]]
+    weights: Mapping[tuple[str, int], QuantizedWeight]
+    biases: Mapping[tuple[str, int], Array] = field(default_factory=dict)
+
+    def __call__(self, model: onnx.ModelProto) -> PassResult:
+        """Insert them; see `Pass`.
+
+        Raises:
+            GraphError: the graph is quantised already, or an input to quantise has no scale.
+        """
+        refuse_quantized(model)
+        if not self.inputs and not self.weights:
+            return PassResult(model, False)
+        graph = GraphIndex(at_opset(model, OPSET))
+        builder = _Builder(graph, self.onnx_type)
+        nodes: list[NodeProto] = []
+        for node in graph.nodes:
+            key = key_of(node) if any(node.output) else ""
+            for slot in range(max(len(node.input), 3)):
+                name = node.input[slot] if slot < len(node.input) else ""
+                if (key, slot) in self.inputs:
+                    if name not in self.scales:
+                        raise GraphError(f"There is no scale for the tensor {name}.", "Calibrate this model again.")
+                    node.input[slot] = builder.activation(name, self.scales[name], nodes)
+                elif (key, slot) in self.weights:
+                    node.input[slot] = builder.weight(name, self.weights[key, slot], nodes)
+                elif (key, slot) in self.biases:
+                    corrected = builder.constant(f"{key}/corrected/{slot}", self.biases[key, slot])
+                    node.input[:] = [*node.input[:slot], corrected, *node.input[slot + 1 :]]
+            nodes.append(node)
+        return PassResult(_assembled(graph.model, nodes), True)
+
+
+def refuse_quantized(model: onnx.ModelProto) -> None:
+    """Make sure that nobody has quantised the graph yet.
+
+    Raises:
+        GraphError: it holds quantisers or integer products.
+    """
+    found = [
+        node
+        for node in model.graph.node
+        if node.op_type in ops.QUANTIZERS
+        or node.op_type.endswith(("Integer", "DynamicQuantizeLinear"))
+        or node.op_type.startswith("QLinear")
+    ]
+    if found:
+        raise GraphError(
+            f"The graph is quantised already: {len(found)} nodes such as {found[0].op_type} {found[0].name}.",
+            "Start from the float32 export; quantisation is put in once.",
+        )
+
+
+def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    """The model at the standard opset `version`, or as it is where its own is as high."""
+    own = next((item.version for item in model.opset_import if ops.is_standard(item.domain)), 0)
+    if own >= version:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, version)
+    except Exception as error:  # the converter raises RuntimeError and its own types alike
+        raise GraphError(
+            f"The graph has opset {own}, and cannot be converted to {version}: {error}.",
+            f"Export it with opset {version}.",
+        ) from error
+
+
+class _Builder:
+    """Makes each pair of nodes once, and puts it before the first node that needs it."""
+
+    def __init__(self, graph: GraphIndex, onnx_type: int) -> None:
+        self._graph, self._type = graph, onnx_type
+        self._done: dict[str, str] = {}
+
+    def activation(self, name: str, scale: float, nodes: list[NodeProto]) -> str:
+        if name not in self._done:
+            constants = [self._scale(name, scale), self._zero(name, ())]
+            nodes.append(
+                helper.make_node("QuantizeLinear", [name, *constants], [f"{name}/codes"], name=f"{name}/quantize")
+            )
+            nodes.append(
+                helper.make_node(
+                    "DequantizeLinear", [f"{name}/codes", *constants], [f"{name}/rounded"], name=f"{name}/dequantize"
+                )
+            )
+            self._done[name] = f"{name}/rounded"
+        return self._done[name]
+
+    def weight(self, name: str, weight: QuantizedWeight, nodes: list[NodeProto]) -> str:
+        rounded = f"{name}/axis{weight.axis}/rounded"
+        if rounded not in self._done:
+            self.constant(f"{name}/codes", weight.codes)
+            self.constant(f"{name}/scale", weight.scales)
+            names = [f"{name}/codes", f"{name}/scale", self._zero(name, weight.scales.shape)]
+            nodes.append(
+                helper.make_node("DequantizeLinear", names, [rounded], name=f"{name}/dequantize", axis=weight.axis)
+            )
+            self._done[rounded] = rounded
+        return rounded
+
+    def constant(self, name: str, value: Array) -> str:
+        if name not in self._done:
+            self._graph.model.graph.initializer.append(numpy_helper.from_array(value, name))
+            self._done[name] = name
+        return name
+
+    def _scale(self, name: str, scale: float) -> str:
+        self._graph.model.graph.initializer.append(helper.make_tensor(f"{name}/scale", TensorProto.FLOAT, [], [scale]))
+        return f"{name}/scale"
+
+    def _zero(self, name: str, shape: tuple[int, ...]) -> str:
+        count = 1
+        for side in shape:
+            count *= side
+        self._graph.model.graph.initializer.append(helper.make_tensor(f"{name}/zero", self._type, shape, [0] * count))
+        return f"{name}/zero"
+
+
+def _assembled(model: onnx.ModelProto, nodes: list[NodeProto]) -> onnx.ModelProto:
+    """The model with these nodes, without the constants that nothing reads any more."""
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    read = {name for node in nodes for name in node.input} | {value.name for value in model.graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return model

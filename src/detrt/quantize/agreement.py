@@ -1,0 +1,99 @@
+"""How well a quantised model finds what the float model finds: a score in COCO's terms that needs no labels.
+
+The float model's own confident detections on calibration photos are taken for the truth, and the other model's AP is
+computed against them. It is 100 for the float model itself. Element-wise errors cannot say this: the order of three
+hundred queries changes with the last bit, and most of them are background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import onnx
+
+from detrt.contract import ModelContract
+from detrt.decoding import decode
+from detrt.detections import Detections
+from detrt.errors import NonFiniteError, UsageError
+from detrt.evaluate.dataset import CocoDataset
+from detrt.evaluate.scorer import score
+from detrt.progress import Progress, silent
+from detrt.quantize.calibration import PreparedPhoto
+from detrt.runtime.onnxruntime import OnnxRuntime
+
+CONFIDENT = 0.3
+"""Detections of the float model from this score on count as true; fewer photos give none of them below."""
+
+
+def detections_of(
+    model: onnx.ModelProto,
+    contract: ModelContract,
+    photos: Iterable[PreparedPhoto],
+    *,
+    total: int | None = None,
+    progress: Progress = silent,
+    stage: str = "Detecting",
+) -> list[Detections]:
+    """What the model finds on each photo, on the CPU."""
+    found = []
+    with OnnxRuntime(model.SerializeToString(), device="cpu") as runtime:
+        for number, photo in enumerate(photos, start=1):
+            found += decode(contract, runtime.run(photo.feeds), [photo.placement])
+            progress(stage, number, total)
+    return found
+
+
+class Agreement:
+    """The float model's detections as the truth to score others against."""
+
+    def __init__(self, reference: Sequence[Detections]) -> None:
+        """Take the confident detections of `reference`, one a photo.
+
+        Raises:
+            NonFiniteError: the float model itself gives NaN or infinity.
+            UsageError: there is no confident detection to agree with.
+        """
+        if not all(found.is_finite() for found in reference):
+            raise NonFiniteError(
+                "The float model gives NaN or infinity on a calibration photo.",
+                "Mend or export the float model first; `detrt eval` names the photo.",
+            )
+        self._truth = _as_dataset(reference)
+        self.objects = len(self._truth.annotations["annotations"])
+        if not self.objects:
+            raise UsageError(
+                f"The float model finds nothing with a score of {CONFIDENT} or more on {len(reference)} photos.",
+                "Calibrate on photos that show what the model was trained to find.",
+            )
+
+    def __call__(self, found: Sequence[Detections]) -> float:
+        """AP (0..100) of `found` against the float model's detections; 0 where any of it is NaN or infinite."""
+        if not all(one.is_finite() for one in found):
+            return 0.0
+        numbered = dict(enumerate(found, start=1))
+        return score(self._truth, numbered, self._truth.category_ids).ap
+
+
+def _as_dataset(reference: Sequence[Detections]) -> CocoDataset:
+    boxes: list[dict[str, Any]] = []
+    for number, found in enumerate(reference, start=1):
+        sure = found.above(CONFIDENT)
+        for (left, top, right, bottom), label in zip(sure.boxes.tolist(), sure.labels.tolist(), strict=True):
+            width, height = max(right - left, 1e-3), max(bottom - top, 1e-3)
+            boxes.append(
+                {
+                    "id": len(boxes) + 1,
+                    "image_id": number,
+                    "category_id": label,
+                    "bbox": [left, top, width, height],
+                    "area": width * height,
+                    "iscrowd": 0,
+                }
+            )
+    labels = 1 + max((int(found.labels.max()) for found in reference if len(found)), default=0)
+    ids = tuple(range(labels))
+    images = [{"id": number, "file_name": str(number)} for number in range(1, len(reference) + 1)]
+    categories = [{"id": label, "name": str(label)} for label in ids]
+    content = {"images": images, "annotations": boxes, "categories": categories}
+    return CocoDataset(content, (), ids, tuple(map(str, ids)))

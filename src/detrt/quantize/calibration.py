@@ -1,0 +1,124 @@
+"""Calibration photos as network inputs: which of them, one at a time, and those that cannot be read by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detrt.contract import ModelContract
+from detrt.decoding import sizes_to_feed
+from detrt.errors import ImageError, UsageError
+from detrt.images.preprocess import Preprocessor
+from detrt.images.read import read_photo
+from detrt.images.resize import Placement
+from detrt.images.sources import PHOTO_SUFFIXES, find_files
+
+Array = npt.NDArray[Any]
+Skipped = Callable[[ImageError], None]
+
+
+def _ignore(error: ImageError) -> None:
+    """Skip in silence."""
+
+
+@dataclass(frozen=True)
+class PreparedPhoto:
+    """A photo as the network takes it."""
+
+    path: Path
+    feeds: Mapping[str, Array]
+    placement: Placement
+
+
+@dataclass
+class CalibrationSet:
+    """Photos for calibration; iterating reads, resizes and yields them one at a time.
+
+    Attributes:
+        paths: the photos, in their order.
+        contract: how the model wants them.
+        choice: how they were picked, for the record.
+        skipped: called with the error of a photo that cannot be read, once a photo; the photo is left out.
+    """
+
+    paths: tuple[Path, ...]
+    contract: ModelContract
+    choice: str
+    skipped: Skipped = _ignore
+    bad: set[Path] = field(default_factory=set)
+
+    def __iter__(self) -> Iterator[PreparedPhoto]:
+        """Prepare each photo in turn.
+
+        Raises:
+            ImageError: none of them can be read.
+        """
+        preprocess = Preprocessor(self.contract)
+        good = 0
+        for path in self.paths:
+            try:
+                batch, placements = preprocess([read_photo(path)])
+            except ImageError as error:
+                if path not in self.bad:
+                    self.bad.add(path)
+                    self.skipped(error)
+                continue
+            good += 1
+            feeds: dict[str, Array] = {self.contract.input_name: batch}
+            if self.contract.sizes_name:
+                feeds[self.contract.sizes_name] = sizes_to_feed(placements)
+            yield PreparedPhoto(path, feeds, placements[0])
+        if not good:
+            raise ImageError(
+                f"None of the {len(self.paths)} calibration photos can be read.", "Give a folder of whole photos."
+            )
+
+    def __len__(self) -> int:
+        return len(self.paths) - len(self.bad)
+
+    def first(self, count: int) -> CalibrationSet:
+        """The first `count` photos of the set."""
+        return CalibrationSet(self.paths[:count], self.contract, self.choice, self.skipped, self.bad)
+
+    def fingerprint(self) -> str:
+        """Identifies the photos (name, size, time of change) and how they are prepared."""
+        digest = hashlib.sha256(repr(self.contract).encode())
+        for path in self.paths:
+            stat = path.stat()
+            digest.update(f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+
+def calibration_set(
+    sources: Sequence[str],
+    contract: ModelContract,
+    *,
+    limit: int = 256,
+    seed: int = 0,
+    skipped: Skipped = _ignore,
+) -> CalibrationSet:
+    """Pick photos from folders, globs and files.
+
+    Where there are more than `limit`, a random sample is taken, and in any case a random order: any first photos are
+    then as good a sample as any other. Both are the same for the same seed and file names.
+
+    Raises:
+        ImageError: a source does not exist or holds no image.
+        UsageError: there are only videos.
+    """
+    files = find_files(sources)
+    photos = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+    if not photos:
+        raise UsageError(
+            f"There are {len(files)} files in {', '.join(sources)}, but no photo among them.",
+            "Calibrate on photos; take frames out of a video first.",
+        )
+    order = np.random.default_rng(seed).permutation(len(photos))[:limit]
+    choice = f"{len(order)} of {len(photos)} photos, random with seed {seed}"
+    return CalibrationSet(tuple(photos[number] for number in order), contract, choice, skipped)
