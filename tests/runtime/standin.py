@@ -147,15 +147,7 @@ class StandInContext:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
         self._busy = threading.Lock()
-        self.scratch = 0
         engine.contexts += 1
-
-    def update_device_memory_size_for_shapes(self) -> int:
-        return 64 * self._shapes["images"][0]
-
-    def set_device_memory(self, memory: int, size: int, /) -> None:
-        assert size == self.update_device_memory_size_for_shapes()
-        self.scratch = memory
 
     def set_input_shape(self, name: str, shape: Sequence[int], /) -> bool:
         self._shapes[name] = tuple(shape)
@@ -176,7 +168,6 @@ class StandInContext:
 
     def _compute(self) -> None:
         assert self._busy.acquire(blocking=False), "two threads ran one context"
-        assert self.scratch in self._engine.gpu.alive, "the scratch memory was freed"
         images = self._array("images", np.float32, self._shapes["images"])
         sizes = self._array("sizes", np.int64, self._shapes["sizes"])
         scores = self._array("scores", np.float32, self.get_tensor_shape("scores"))
@@ -215,11 +206,7 @@ class StandInRuntimeConfig:
 
     def __init__(self, engine: StandInEngine) -> None:
         self._engine = engine
-        self.strategy: Any = None
         self.cache: StandInRuntimeCache | None = None
-
-    def set_execution_context_allocation_strategy(self, strategy: Any, /) -> None:
-        self.strategy = strategy
 
     def create_runtime_cache(self) -> StandInRuntimeCache:
         return StandInRuntimeCache(self._engine)
@@ -233,7 +220,6 @@ class StandInEngine:
     """images (N, 3, 4, 4) float32 and sizes (N, 2) int64 to scores (N,) float32 and labels (N, 2) int64."""
 
     num_layers = 1
-    device_memory_size_v2 = 0  # nobody knows before the shapes are set
 
     def __init__(self, gpu: StandInGpu) -> None:
         self.gpu = gpu
@@ -243,8 +229,7 @@ class StandInEngine:
     def create_runtime_config(self) -> StandInRuntimeConfig:
         return StandInRuntimeConfig(self)
 
-    def create_execution_context(self, how: Any, /) -> StandInContext:
-        assert getattr(how, "strategy", how) == "USER_MANAGED"
+    def create_execution_context(self, config: StandInRuntimeConfig | None = None, /) -> StandInContext:
         return StandInContext(self)
 
 
@@ -262,7 +247,6 @@ class StandInTensorRT(SimpleNamespace):
         super().__init__(
             __version__=version,
             ILogger=StandInLogger,
-            ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="USER_MANAGED"),
             DynamicShapesKernelSpecializationStrategy=SimpleNamespace(EAGER="EAGER"),
         )
         self.gpu = gpu

@@ -11,7 +11,7 @@ import numpy as np
 from detrt.errors import EngineError
 from detrt.runtime.base import Array
 from detrt.runtime.device import DeviceArray, OnDevice, check_feeds, device_array
-from detrt.runtime.gpu import Gpu, Memory
+from detrt.runtime.gpu import Gpu
 from detrt.runtime.loaded_engine import LoadedEngine
 from detrt.runtime.shaped_engine import ShapedEngine
 
@@ -45,7 +45,6 @@ class EngineSession:
         self._stream = gpu.stream()
         self.stream = self._stream.handle
         sizes = {spec.name: DeviceArray(0, self._greatest[spec.name], spec.dtype).nbytes for spec in self._specs}
-        self._scratch = gpu.allocate(0)
         self._device = {name: gpu.allocate(size) for name, size in sizes.items()}
         self._host = {name: gpu.pin(size) for name, size in sizes.items()}
         for memory in self._device.values():  # what is read before the first upload shall be defined
@@ -134,7 +133,7 @@ class EngineSession:
             shaped.free()
         self._ready.clear()
         self._now = self._now_key = None
-        for memory in (*self._device.values(), *self._host.values(), self._scratch):
+        for memory in (*self._device.values(), *self._host.values()):
             memory.close()
         self._stream.close()
 
@@ -172,21 +171,11 @@ class EngineSession:
                 shapes,
                 self._device,
                 self._host,
-                self._scratch_for,
                 self.stream,
                 graph=self._graph,
             )
             self._engine.keep_compiled()
         self._now, self._now_key = self._ready[key], key
-
-    def _scratch_for(self, nbytes: int) -> Memory:
-        """Memory for a context to work in. Shapes share it; one that needs more gets a larger piece for the next, too.
-
-        The smaller piece lives on with the shapes whose graphs refer to it.
-        """
-        if nbytes > self._scratch.nbytes:
-            self._scratch = self._gpu.allocate(nbytes)
-        return self._scratch
 
     def _refuse_outside(self, key: Shapes) -> None:
         manifest = self._engine.manifest

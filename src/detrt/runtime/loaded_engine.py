@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -53,17 +53,14 @@ class LoadedEngine:
                 f"Build it for this machine: {rebuild}",
             )
         self._engine = engine
-        self._is_static = all(least == greatest for least, _, greatest in manifest.profile.values())
         self.layers = int(engine.num_layers)
         self._compiled = _CompiledKernels(engine, flavour, cache) if flavour.is_rtx else None
 
-    def context(self, shapes: Mapping[str, tuple[int, ...]], lend: Callable[[int], int]) -> api.ExecutionContext:
-        """A context for these input shapes.
+    def context(self, shapes: Mapping[str, tuple[int, ...]]) -> api.ExecutionContext:
+        """A context for these input shapes, which lie within the profile; it allocates its own scratch memory.
 
-        Args:
-            shapes: by input; within the profile.
-            lend: asked for that many bytes of device memory to work in, returns their address. Contexts that never run
-                at the same time may share them.
+        Lending it memory instead, of the size that the engine names, gave wrong results from several threads and a
+        crash at dynamic shapes with TensorRT-RTX 1.6.1, which compiles at load and then needs more than it named.
 
         Raises:
             EngineError: TensorRT cannot make one.
@@ -71,10 +68,6 @@ class LoadedEngine:
         with self._lock, self._flavour.log.errors() as said:
             context = self._new_context()
             if context is not None and all(context.set_input_shape(name, shape) for name, shape in shapes.items()):
-                size = self._engine.device_memory_size_v2
-                if not self._is_static:
-                    size = context.update_device_memory_size_for_shapes()  # only now is the size known
-                context.set_device_memory(lend(int(size)), int(size))
                 return context
         raise EngineError(
             f"{self._flavour} cannot make a context for {dict(shapes)}: {gist(said)}.",
@@ -90,9 +83,7 @@ class LoadedEngine:
     def _new_context(self) -> api.ExecutionContext | None:
         if self._compiled:
             return cast("api.RtxEngine", self._engine).create_execution_context(self._compiled.config)
-        return self._engine.create_execution_context(
-            self._flavour.trt.ExecutionContextAllocationStrategy.USER_MANAGED  # the caller lends the memory
-        )
+        return self._engine.create_execution_context()
 
 
 class _CompiledKernels:
@@ -106,7 +97,6 @@ class _CompiledKernels:
         trt = flavour.rtx
         self._path = path
         self.config = cast("api.RtxEngine", engine).create_runtime_config()
-        self.config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
         # Lazy compilation would run, and capture, a slower stand-in kernel first, and change results between runs.
         self.config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         self._cache = self.config.create_runtime_cache()

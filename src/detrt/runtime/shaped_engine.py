@@ -27,14 +27,13 @@ class ShapedEngine:
         shapes: Mapping[str, tuple[int, ...]],
         device: Mapping[str, Memory],
         host: Mapping[str, Memory],
-        scratch_for: Callable[[int], Memory],
         stream: int,
         *,
         graph: bool,
     ) -> None:
-        self._gpu, self._graph_wanted, self._scratch_for = gpu, graph, scratch_for
+        self._gpu, self._graph_wanted = gpu, graph
         manifest = engine.manifest
-        self._context = engine.context(shapes, self._lend)
+        self._context = engine.context(shapes)
         self.inputs = {
             spec.name: DeviceArray(device[spec.name].pointer, shapes[spec.name], spec.dtype) for spec in manifest.inputs
         }
@@ -82,7 +81,7 @@ class ShapedEngine:
         for graph in (self._graph, self._round_trip):
             if graph:
                 graph.close()
-        del self._context, self._scratch
+        del self._context
         self.host_outputs.clear()
         for memory in self._memory:
             memory.close()
@@ -99,10 +98,6 @@ class ShapedEngine:
         self._memory += [device, host]
         self.outputs[name] = DeviceArray(device.pointer, shape, dtype)
         self.host_outputs[name] = _view(host.pointer, self.outputs[name])
-
-    def _lend(self, nbytes: int) -> int:
-        self._scratch = self._scratch_for(nbytes)  # held as long as the context may work in it
-        return self._scratch.pointer
 
     def _execute(self, stream: int) -> None:
         if not self._context.execute_async_v3(stream):

@@ -32,9 +32,9 @@ class WatchedEngine(LoadedEngine):
         self._watch, self._gpu = watch, gpu
         self._watchers: list[object] = []  # TensorRT keeps bare pointers to them
 
-    def context(self, shapes: Mapping[str, tuple[int, ...]], scratch: Callable[[int], int]) -> api.ExecutionContext:
+    def context(self, shapes: Mapping[str, tuple[int, ...]]) -> api.ExecutionContext:
         """See `LoadedEngine.context`."""
-        context = super().context(shapes, scratch)
+        context = super().context(shapes)
         if self._watch:
             self._watchers.append(self._watch(context, self._flavour, self._gpu))
         return context
