@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -25,8 +24,6 @@ from detrt.models.rtdetrv2 import RTDETRv2, detections
 from detrt.models.variants import R18VD, Variant
 from detrt.runtime.onnxruntime import OnnxRuntime
 from tests.models.seeded import SMALL, pictures, seeded_model
-
-Export = Callable[..., onnx.ModelProto]
 
 NODES = 360
 """The most that a static export of r18vd may have; that of transformers, simplified, has 515, without decoding."""
@@ -119,12 +116,12 @@ def test_opset_is_the_one_asked_for(opset: int) -> None:
 
 
 @pytest.mark.parametrize("options", [{"opset": 16}, {"batch": 0}])
-def test_options_that_make_no_sense_are_refused(options: dict[str, int]) -> None:
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ExportOptions(**options)
 
 
-@pytest.mark.parametrize("size", [(128, 160), (192, 128)])
+@pytest.mark.parametrize("size", [(640, 640), (512, 512), (480, 640)])
 @pytest.mark.parametrize("sampler", get_args(Sampler))
 def test_one_dynamic_file_serves_every_batch(sampler: Sampler, size: tuple[int, int]) -> None:
     model = seeded_model(SMALL.sized(size))
@@ -142,12 +139,10 @@ def test_other_variants_export(variant: Variant, batch: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sampler", "size"), [("grid-sample", (640, 640)), ("gather", (480, 640))])
-def test_r18vd_equals_pytorch_at_every_batch(r18vd: RTDETRv2, sampler: Sampler, size: tuple[int, int]) -> None:
-    model = r18vd if size == R18VD.size else seeded_model(R18VD.sized(size))
-    with OnnxRuntime(exported(model, ExportOptions(batch=None, sampler=sampler)).SerializeToString()) as runtime:
+def test_r18vd_equals_pytorch_at_every_batch(r18vd: RTDETRv2) -> None:
+    with OnnxRuntime(exported(r18vd, ExportOptions(batch=None)).SerializeToString()) as runtime:
         for batch in (1, 2, 8):
-            require_equal(model, runtime, batch)
+            require_equal(r18vd, runtime, batch)
 
 
 def test_raw_outputs_equal_pytorch_query_by_query() -> None:

@@ -95,7 +95,7 @@ def compare_queries(logits: Floats, boxes: Floats, golden: dict[str, Floats]) ->
     ours = np.concatenate([boxes, logits], axis=1)
     reference = np.concatenate([golden["boxes"], golden["logits"]], axis=1)
     distance = np.abs(reference[:, None] - ours[None]).max(axis=2)
-    partner = []
+    partner: list[int] = []
     for row in distance:
         row[partner] = np.inf
         partner.append(int(row.argmin()))

@@ -69,14 +69,14 @@ def hugging_face_model(variant: Variant, labels: int = 80) -> Any:
     """A model of transformers with random weights, whose norms and heads are random too."""
     torch.manual_seed(0)
     widths = [variant.stem << stage for stage in range(4)]
-    backbone = transformers.RTDetrResNetConfig(
+    backbone = transformers.RTDetrResNetConfig(  # type: ignore[call-arg]
         layer_type="bottleneck" if variant.bottleneck else "basic",
         depths=list(variant.blocks),
         embedding_size=variant.stem,
         hidden_sizes=[width * (4 if variant.bottleneck else 1) for width in widths],
         out_features=["stage2", "stage3", "stage4"],
     )
-    config = transformers.RTDetrV2Config(
+    config = transformers.RTDetrV2Config(  # type: ignore[call-arg]
         backbone_config=backbone,
         num_labels=labels,
         encoder_in_channels=list(variant.backbone_channels),
@@ -87,7 +87,8 @@ def hugging_face_model(variant: Variant, labels: int = 80) -> Any:
         decoder_layers=variant.evaluated,
         decoder_method="discrete" if variant.sampling == "discrete" else "default",
     )
-    model = transformers.RTDetrV2ForObjectDetection(config).eval()
+    model: Any = transformers.RTDetrV2ForObjectDetection(config)
+    model.eval()
     with torch.no_grad():
         for name, value in model.named_parameters():
             if value.ndim == 1:
