@@ -5,7 +5,21 @@ The commands are registered by their import, in the order in which `detrt --help
 
 from __future__ import annotations
 
-from detrt.cli import bench, build, compare, doctor, evaluate, export, graph, inspect, mark, models, predict, profile
+from detrt.cli import (
+    bench,
+    build,
+    compare,
+    doctor,
+    evaluate,
+    export,
+    graph,
+    inspect,
+    mark,
+    models,
+    predict,
+    profile,
+    repair,
+)
 from detrt.cli.app import main
 
 __all__ = [
@@ -22,4 +36,5 @@ __all__ = [
     "models",
     "predict",
     "profile",
+    "repair",
 ]

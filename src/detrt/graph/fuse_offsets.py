@@ -14,6 +14,7 @@ import onnx
 from detrt.graph.multi_head_offsets import multi_head_offsets, with_definition
 from detrt.graph.passes import PassResult
 from detrt.graph.quantized_linear import Links, QuantizedLinear, quantized_linears
+from detrt.graph.unread import drop_unread
 
 _SHAPING = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
 
@@ -40,7 +41,7 @@ def fuse_offsets(model: onnx.ModelProto) -> PassResult:
             fused.graph.node.append(added[number])
         elif number not in replaced:
             fused.graph.node.append(node)
-    _drop_unread(fused.graph)
+    drop_unread(fused.graph)
     return PassResult(with_definition(fused), changed=True)
 
 
@@ -74,20 +75,3 @@ def _ends_in_softmax(graph: Links, name: str) -> bool:
             if node.op_type in _SHAPING:
                 pending.append(node.output[0])
     return False
-
-
-def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove what only the replaced nodes read: their products, quantisers and float weights."""
-    needed = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed.update(node.input)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    for name in ("initializer", "value_info"):
-        entries = getattr(graph, name)
-        alive = [entry for entry in entries if entry.name in needed]
-        del entries[:]
-        entries.extend(alive)
