@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from detrt.errors import EngineError
+from detrt.errors import EngineError, MissingExtraError
 from detrt.extras import require
 
 _PURPOSE = "Preprocessing photos on the GPU"
@@ -82,5 +82,8 @@ def _check(status: Any, value: Any = None) -> Any:
     return value
 
 
-def _without_nvrtc(error: Exception) -> EngineError:
-    return EngineError(f"CUDA's run-time compiler cannot be loaded: {error}.", "Install it: pip install 'detrt[gpu]'")
+def _without_nvrtc(error: Exception) -> MissingExtraError:
+    return MissingExtraError(
+        f"{_PURPOSE} needs CUDA's run-time compiler, which cannot be loaded here ({str(error).splitlines()[0]}).",
+        "Install it with: pip install 'detrt[gpu]'",
+    )
