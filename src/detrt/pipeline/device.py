@@ -77,8 +77,7 @@ class DeviceLane:
         """See `Lane`."""
         station, decoder = self._idle.get()
         try:
-            with self._times.stage("decode on gpu"):
-                failed = self._decode(place, loaded, decoder) if decoder else {}
+            failed = self._decode(place, loaded, decoder) if decoder else {}
             good = [photo for photo in loaded if photo.row not in failed]
             placements = [photo.placement for photo in good]
             with self._times.stage("gpu"):
@@ -133,7 +132,8 @@ class DeviceLane:
         waiting = [photo for photo in loaded if place.rows[photo.row].file is not None]
         failed: dict[int, ImageError] = {}
         files = [file for photo in waiting if (file := place.rows[photo.row].file)]
-        images = decoder(files, place.stream) if files else ()
+        with self._times.stage("decode on gpu"):
+            images = decoder(files, place.stream) if files else ()
         for photo, image in zip(waiting, images, strict=True):
             row = place.rows[photo.row]
             if image and image.size == photo.placement.photo:
