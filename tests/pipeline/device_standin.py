@@ -91,7 +91,18 @@ class HostJpegDecoder:
     def __init__(self, gpu: StandInGpu, refused: bytes = b"\0" * 64) -> None:
         self._gpu, self._refused = gpu, refused
         self._held: list[StandInMemory] = []
-        self.decoded = 0
+        self._others: list[HostJpegDecoder] = []
+        self._decoded_here = 0
+
+    @property
+    def decoded(self) -> int:
+        """Files that it and its likes have decoded."""
+        return self._decoded_here + sum(other.decoded for other in self._others)
+
+    def another(self) -> HostJpegDecoder:
+        """One of the same kind, for another thread."""
+        self._others.append(HostJpegDecoder(self._gpu, self._refused))
+        return self._others[-1]
 
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
         self._held.clear()
@@ -104,7 +115,7 @@ class HostJpegDecoder:
         memory = StandInMemory(self._gpu, pitch * height)
         self._held.append(memory)
         array_at(DeviceArray(memory.pointer, (height, pitch), "uint8"))[:, : 3 * width] = pixels.reshape(height, -1)
-        self.decoded += 1
+        self._decoded_here += 1
         return DecodedJpeg(memory.pointer, pitch, (height, width))
 
 
@@ -115,7 +126,7 @@ def lane_on_host(
     stations = [
         Station(HostSession(detector, gpu), gpu, detector.contract, HostKernel(detector.contract)) for _ in range(2)
     ]
-    return DeviceLane(detector, gpu, stations, batch, times, (lambda: decoder) if decoder else None)
+    return DeviceLane(detector, gpu, stations, batch, times, decoder.another if decoder else None)
 
 
 def array_at(array: DeviceArray) -> npt.NDArray[Any]:
