@@ -79,7 +79,8 @@ def _compare(name: str, first: Path, second: Path, shown: Path, photos: list[Pat
         print(f"\n== {name}: {first.name} against {second.name} on {other.runtime.name}")
         print(f"{found.verdict}: {found.reason}")
         print(
-            f"{found.counted} detections, {found.only_first} only in the first, {found.only_second} only in the second\n"
+            f"{found.counted} detections, {found.only_first} only in the first, "
+            f"{found.only_second} only in the second\n"
             f"score drift {found.score_drift.mean:.4f} (shift {found.score_shift:+.4f}), "
             f"box drift {found.box_drift.median:.2f} px median",
             flush=True,

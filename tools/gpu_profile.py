@@ -61,7 +61,8 @@ def _print(found: EngineProfile) -> None:
     print(
         f"\n{found.name} on {found.device}: latency {found.latency.median:.4f} ms median "
         f"({found.latency.least:.4f} to {found.latency.most:.4f}); {len(found.layers)} layers, "
-        f"{copies.layers} reformats, sum {found.total / 1e3:.3f} ms = {found.total / 1e3 / found.latency.median:.2f} x latency"
+        f"{copies.layers} reformats, sum {found.total / 1e3:.3f} ms, "
+        f"{found.total / 1e3 / found.latency.median:.2f} times the latency"
     )
     timed = sum(time > 0 for time in found.mean)
     print(f"layers with a time: {timed}; kinds: " + ", ".join(f"{each.name} {each.layers}" for each in found.by_kind))
