@@ -236,6 +236,5 @@ MEMBERS: dict[str, tuple[str, ...]] = {
 }
 
 RTX_MEMBERS: dict[str, tuple[str, ...]] = {
-    "BuilderFlag": ("REQUIRE_USER_ALLOCATION",),
     "DynamicShapesKernelSpecializationStrategy": ("EAGER",),
 }

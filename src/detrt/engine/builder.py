@@ -190,8 +190,6 @@ def _config(
         level = "AMPERE_PLUS" if options.hardware == "ampere+" else "SAME_COMPUTE_CAPABILITY"
         config.hardware_compatibility_level = member(trt.HardwareCompatibilityLevel, level, flavour)
     if flavour.is_rtx:
-        # Without it, TensorRT-RTX may allocate while it runs, which a CUDA graph cannot capture.
-        config.set_flag(flavour.rtx.BuilderFlag.REQUIRE_USER_ALLOCATION)
         _set_targets(cast("api.RtxBuilderConfig", config), options.targets, flavour)
     shapes = builder.create_optimization_profile()
     for name, (least, usual, greatest) in profile.items():
