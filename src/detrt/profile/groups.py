@@ -49,7 +49,7 @@ _RULES = tuple(
         (r"dec_(bbox|score)_head|query_pos_head|pre_bbox_head|bbox_embed|class_embed|lqe_layers|integral", HEADS),
         (r"enc_(output|score_head|bbox_head)", SELECTION),
         (r"decoder.*layers[._]\d+/", FFN),
-        (r"decoder/(?!decoder)", SELECTION),
+        (r"(?<!decoder/)decoder/(?!decoder)", SELECTION),
         (r"decoder/decoder/", HEADS),
     )
 )

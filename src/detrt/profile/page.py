@@ -62,7 +62,8 @@ def _card(value: str, what: str, remark: str) -> str:
 
 def _shares(title: str, shares: list[Share], colors: dict[str, str]) -> str:
     """One stacked bar, and its key with figures."""
-    weights = {share.name: share.percent or share.layers for share in shares}
+    timed = any(share.time for share in shares)
+    weights = {share.name: share.percent if timed else share.layers for share in shares}
     bar = "".join(
         f'<i style="flex:{weights[share.name]:.3f};background:{colors.get(share.name, PLAIN)}" '
         f'title="{escape(share.name)} {share.percent:.1f} %"></i>'
@@ -97,7 +98,7 @@ def _table(profile: EngineProfile) -> str:
         )
     )  # fmt: skip
     return (
-        '<section><h2>Layers <input type="search" placeholder="search layers, parts, ONNX nodes, kernels" autofocus>'
+        '<section><h2>Layers <input type="search" placeholder="search layers, parts, ONNX nodes, kernels">'
         f'<small id="found"></small></h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>'
     )
 
