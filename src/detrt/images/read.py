@@ -106,7 +106,7 @@ def decode_jpeg(data: bytes, into: Pixels | None = None) -> Pixels:
 
 def _turned(data: bytes) -> bool:
     """Whether the EXIF orientation says that the pixels are not upright."""
-    if _EXIF_MARKER not in data[:65536]:
+    if data.find(_EXIF_MARKER, 0, 65536) < 0:
         return False
     with Image.open(io.BytesIO(data)) as image:
         return bool(image.getexif().get(_ORIENTATION, 1) != 1)
