@@ -3,7 +3,8 @@
     python tools/export_transformers_baseline.py OUT
 
 Leaves ours_b1.onnx, ours_b1_raw.onnx, ours_b1_gather.onnx, ours_dynamic.onnx and transformers_b1.onnx (raw outputs,
-traced at opset 17, simplified by onnxslim) in OUT.
+traced at opset 17, simplified by onnxslim as it comes) in OUT. The latter has 573 nodes with these weights and 515 with
+untrained ones, whose biases are all zero.
 """
 
 from __future__ import annotations
@@ -87,7 +88,6 @@ def with_weights_of(model: RTDETRv2) -> Any:
         decoder_layers=R18VD.layers,
         hidden_expansion=R18VD.encoder_expansion,
         num_labels=R18VD.classes,
-        attn_implementation="eager",
     )
     theirs = transformers.RTDetrV2ForObjectDetection(config).eval()
     state = model.state_dict()
