@@ -38,15 +38,18 @@ PRECEDENCE = (
 _RULES = tuple(
     (re.compile(pattern), group)
     for pattern, group in (
-        (r"postprocessor|post_process", POSTPROCESS),
+        (r"postprocessor|post_process|^/[A-Z]\w*$", POSTPROCESS),
         (r"backbone", BACKBONE),
         (r"decoder_?input_proj|decoder/input_proj|decoder/memory", CCFF),
         (r"encoder[/.]encoder[._/]\d|encoder[/.]aifi|encoder/layers[._]\d", AIFI),
         (r"(^|/)(hybrid_)?encoder(?!_attn)", CCFF),
         (r"value_proj|decoder/values", VALUES),
         (r"layers[._]\d+/(cross_attn|encoder_attn|gateway)", CROSS_ATTENTION),
-        (r"decoder.*layers[._]\d+/(self_attn|qk_proj|v_proj)", SELF_ATTENTION),
-        (r"dec_(bbox|score)_head|query_pos_head|pre_bbox_head|bbox_embed|class_embed|lqe_layers|integral", HEADS),
+        (r"decoder.*layers[._]\d+/(self_attn|qkv?_proj|v_proj|out_proj)", SELF_ATTENTION),
+        (
+            r"dec_(bbox|score)_head|query_pos|placed_proj|pre_bbox_head|bbox_embed|class_embed|lqe_layers|integral",
+            HEADS,
+        ),
         (r"enc_(output|score_head|bbox_head)", SELECTION),
         (r"decoder.*layers[._]\d+/", FFN),
         (r"(?<!decoder/)decoder/(?!decoder)", SELECTION),
