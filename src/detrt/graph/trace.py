@@ -61,6 +61,6 @@ def traced(
         except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
             raise GraphError(
                 f"PyTorch {torch.__version__} cannot export the model at opset {opset}: {error}.",
-                "Use opset 17 with PyTorch 2.4 to 2.13; please report what was exported.",
+                "Use opset 17 with PyTorch 2.5 to 2.13; please report what was exported.",
             ) from error
     return onnx.load_from_string(buffer.getvalue())
