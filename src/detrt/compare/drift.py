@@ -13,6 +13,7 @@ Doubles = npt.NDArray[np.float64]
 
 _SAMPLE = 20_000  # of the differences of a photo, for their 90th percentile
 _PIXELS = 2_000  # of a feature map
+_FEATURES = 128  # that a query is known by
 _SELECTED_BY_BOTH = 0.95  # part of the queries that is compared
 _UNUSED = 1e30  # anchors that are not used are infinite, or as good as that
 _EXPLAINED = 0.9  # part of the difference's power that an explanation must account for
@@ -144,7 +145,8 @@ def matched_rows(
         rows: number of queries. An axis of that extent counts them; else one of a multiple of it, in either order.
         close: root mean square of the difference, in standard deviations, below which rows stay as they are.
     """
-    views = [(_by_query(first, rows, way), _by_query(second, rows, way)) for way in ("outer", "inner")]
+    ways = ("outer",) if rows in first.shape else ("outer", "inner")
+    views = [(_by_query(first, rows, way), _by_query(second, rows, way)) for way in ways]
     pairs = [(one, other) for one, other in views if one is not None and other is not None]
     if not pairs:
         return first, second
@@ -170,7 +172,9 @@ def _by_query(tensor: npt.NDArray[Any], rows: int, way: str) -> npt.NDArray[Any]
 
 
 def _aligned(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    one, other = (_standardised(tensor.reshape(len(tensor), -1).astype(np.float64)) for tensor in (first, second))
+    features = [tensor.reshape(len(tensor), -1) for tensor in (first, second)]
+    step = max(1, features[0].shape[1] // _FEATURES)
+    one, other = (_standardised(table[:, ::step].astype(np.float64)) for table in features)
     distance = np.maximum((one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T, 0)
     distance /= distance + one.shape[1]  # far is far: a query without partner must not push others off theirs
     order = linear_sum_assignment(distance)[1]
