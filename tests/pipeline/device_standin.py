@@ -59,6 +59,21 @@ class HostSession:
         raise AssertionError(f"a station called {name}")
 
 
+class HostEvent:
+    """Everything is done as it is enqueued, so it has passed as soon as it was recorded."""
+
+    def __init__(self, stream: int) -> None:
+        self._stream = stream
+        self._recorded = False
+
+    def record(self, stream: int) -> None:
+        assert stream == self._stream
+        self._recorded = True
+
+    def synchronize(self) -> None:
+        assert self._recorded
+
+
 class HostKernel:
     """The preprocessing kernel in NumPy."""
 
@@ -123,10 +138,9 @@ def lane_on_host(
     detector: Detector, gpu: StandInGpu, batch: int, times: StageTimes, decoder: HostJpegDecoder | None = None
 ) -> DeviceLane:
     """The device's lane of a detector, on stand-ins."""
-    stations = [
-        Station(HostSession(detector, gpu), gpu, detector.contract, HostKernel(detector.contract)) for _ in range(2)
-    ]
-    return DeviceLane(detector, gpu, stations, batch, times, decoder.another if decoder else None)
+    session = HostSession(detector, gpu)
+    station = Station(session, gpu, detector.contract, HostKernel(detector.contract), lambda: HostEvent(session.stream))
+    return DeviceLane(detector, gpu, station, batch, times, decoder.another if decoder else None)
 
 
 def array_at(array: DeviceArray) -> npt.NDArray[Any]:

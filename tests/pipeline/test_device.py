@@ -146,9 +146,10 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
     monkeypatch.setattr(StandInGpu, "allocate", counted)
     given: list[Item] = [PhotoBytes(jpeg(photo(level % 200, 20 + level, 30))) for level in range(60)]
     outcomes_on_device(detector, gpu, None, 2, given)
-    places = device.SIDE_BY_SIDE + stream.BATCHES_AHEAD
+    places = device.RUNNERS + stream.BATCHES_AHEAD
     held_by_sessions = {memory.pointer for memory in gpu.held}
-    assert most <= places * (2 * 2 + 4) + 2 * 3 + len(held_by_sessions)
+    rows, table, sizes, results = 2 * 2, 2, 1, 3
+    assert most <= places * (rows + table + sizes + results) + len(held_by_sessions)
     assert gpu.alive == held_by_sessions
 
 
@@ -156,7 +157,7 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
 def test_a_single_call_finds_what_a_stream_finds(
     monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu, count: int
 ) -> None:
-    def lane(detector: Detector, batch: int, times: StageTimes, *, stations: int) -> device.DeviceLane:
+    def lane(detector: Detector, batch: int, times: StageTimes) -> device.DeviceLane:
         return lane_on_host(detector, gpu, batch, times)
 
     good = [item for item in items() if item.name not in ("cut", "text", "spoilt")][:count]

@@ -56,7 +56,13 @@ def _run(part: str, asked: argparse.Namespace, files: list[bytes]) -> None:
         case "ap":
             compare_ap(asked.folder, asked.scored)
         case "soak":
-            soak(engine_of(asked.timed, asked.soak_batch, "fp16"), files, batch=asked.soak_batch, count=asked.soak)
+            soak(
+                engine_of(asked.timed, asked.soak_batch, "fp16"),
+                files,
+                batch=asked.soak_batch,
+                count=asked.soak,
+                seconds=asked.soak_seconds,
+            )
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=lambda text: [int(word) for word in text.split(",")], default=[1, 8, 16, 32])
     parser.add_argument("--seconds", type=float, default=1.5, help="timed seconds for each way")
     parser.add_argument("--soak", type=int, default=100_000, help="photos")
+    parser.add_argument("--soak-seconds", type=float, default=600, help="at most")
     parser.add_argument("--soak-batch", type=int, default=16)
     parser.add_argument("--only", type=lambda text: text.split(","), default=PARTS, help="parts")
     parser.add_argument("--out", type=Path, required=True)

@@ -25,7 +25,7 @@ def check_kernel() -> None:
     sizes = [(1, 1), (1, 700), (37, 53), (427, 640), (480, 640), (640, 480), (640, 640), (1080, 1920), (2160, 3840)]
     photos = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
     rules = [ResizeRule("stretch"), ResizeRule("letterbox"), ResizeRule("stretch", antialias=False)]
-    for rule, dtype in itertools.product(rules, ("float32", "float16")):
+    for rule, dtype in [*itertools.product(rules, ["float32"]), (rules[0], "float16")]:
         contract = ModelContract((640, 640), resize=rule, scale=1.0)
         fused = FusedPreprocessing(contract, dtype, here.capability)
         made, milliseconds = _preprocessed(here, fused, photos, contract, dtype, stream)

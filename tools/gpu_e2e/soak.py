@@ -13,8 +13,8 @@ from detrt.pipeline import detect_stream
 from detrt.runtime.cuda import first_gpu
 
 
-def soak(model: Path, files: list[bytes], *, batch: int, count: int) -> None:
-    """Stream `count` photos through a model: an engine, or an ONNX on the CPU."""
+def soak(model: Path, files: list[bytes], *, batch: int, count: int, seconds: float) -> None:
+    """Stream `count` photos through a model, an engine or an ONNX on the CPU, for so many seconds at most."""
     damage = (b"", b"no photo", files[0][: len(files[0]) // 2], files[1][:-4000] + b"\xff\xd9")
 
     def items() -> Iterator[PhotoBytes]:
@@ -31,11 +31,13 @@ def soak(model: Path, files: list[bytes], *, batch: int, count: int) -> None:
             wrong += outcome.item.name != f"photo {number}" or failed != damaged(number)
             errors += failed
             unnamed += failed and outcome.item.name not in str(outcome.error)
+            if time.perf_counter() - started > seconds:
+                break
             if number % (count // 10) == count // 20:
                 memory.append((_resident(), (here.memory - here.free_memory()) >> 20 if here else 0))
-        seconds = time.perf_counter() - started
+        taken, count = time.perf_counter() - started, number + 1
     print(
-        f"soak: {count:,} photos in {seconds:.1f} s ({count / seconds:,.0f} a second), {wrong} out of order or "
+        f"soak: {count:,} photos in {taken:.1f} s ({count / taken:,.0f} a second), {wrong} out of order or "
         f"misjudged, {errors} errors, {unnamed} of them without a name; (host, device) MiB over time {memory}",
     )
 

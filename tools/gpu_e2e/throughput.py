@@ -37,8 +37,8 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
             (f"engine b{batch}", _engine(engine, batch, pictures)),
             (f"ours b{batch}", _stream(engine, batch, files, None, watched if batch == max(batches) else StageTimes())),
             (f"ours b{batch}, nvImageCodec", _stream(engine, batch, files, NvImageCodec, StageTimes())),
-            (f"OpenCV and 16 threads b{batch}", _opencv(engine, batch, files)),
         ]
+        ways += [(f"OpenCV and 16 threads b{batch}", _opencv(engine, batch, files))] if batch > 1 else []
     first = engines[min(batches)]
     ways += [
         ("ours, call by call b1", _calls(first, files)),
@@ -100,7 +100,7 @@ def _calls(engine: Path, files: list[bytes]) -> Callable[[], Timeable]:
 def _calls_with(decoder: Any, engine: Path, files: list[bytes]) -> Callable[[], Timeable]:
     def way() -> Timeable:
         detector = Detector.open(engine)
-        lane = device_lane(detector, 1, StageTimes(), decoder=decoder, stations=1)
+        lane = device_lane(detector, 1, StageTimes(), decoder=decoder)
         place = lane.place()
         items = [PhotoBytes(file) for file in files]
 

@@ -17,12 +17,13 @@ from detrt.images.sources import Encoded, Item
 from detrt.pipeline.device_place import DevicePlace, PhotoRow
 from detrt.pipeline.lane import Loaded
 from detrt.pipeline.station import Station
+from detrt.runtime.cuda import CudaEvent
 from detrt.runtime.device import DeviceRuntime
 from detrt.runtime.gpu import Gpu
 from detrt.stages import StageTimes
 
-SIDE_BY_SIDE = 2
-"""Groups on the GPU at a time: one computes while another is copied or its boxes are read."""
+RUNNERS = 3
+"""Threads that bring groups to the GPU and boxes back: one group computes, one waits behind it, one comes back."""
 
 PLACE_BYTES = 512 << 20
 """Most that the photos of one group may take, on the host and on the device each; larger ones are resized here."""
@@ -36,31 +37,32 @@ class GpuRuntime(DeviceRuntime, Protocol):
 
 
 class DeviceLane:
-    """A place is pinned and device memory for the photos of a group; what runs them is a station.
+    """A place is pinned and device memory for the photos of a group; what runs one group after the other is a station.
 
     Photos are decoded by the threads that load, or, where there is a decoder for it, by the GPU a group at a time; what
     the GPU cannot decode is decoded here. The kernel makes the network's input of either.
     """
 
-    runners = SIDE_BY_SIDE
+    runners = RUNNERS
 
     def __init__(
         self,
         detector: Detector,
         gpu: Gpu,
-        stations: Sequence[Station],
+        station: Station,
         batch: int,
         times: StageTimes,
         decoder: Callable[[], DecodesJpegs] | None = None,
     ) -> None:
         self._detector, self._gpu, self._batch, self._times = detector, gpu, batch, times
         self._most_bytes = PLACE_BYTES // batch
-        self._idle: queue.SimpleQueue[tuple[Station, DecodesJpegs | None]] = queue.SimpleQueue()
-        self._stations = stations
+        self._station = station
         self._places: list[DevicePlace] = []
         self._decodes_here = decoder is None
-        for station in stations:
-            self._idle.put((station, decoder() if decoder else None))
+        self._decoders: queue.SimpleQueue[DecodesJpegs] = queue.SimpleQueue()
+        if decoder:
+            for _ in range(RUNNERS):
+                self._decoders.put(decoder())
 
     def place(self) -> DevicePlace:
         """See `Lane`."""
@@ -75,16 +77,17 @@ class DeviceLane:
 
     def run(self, place: DevicePlace, loaded: Sequence[Loaded]) -> list[Detections | ImageError]:
         """See `Lane`."""
-        station, decoder = self._idle.get()
+        decoder = None if self._decodes_here else self._decoders.get()
         try:
             failed = self._decode(place, loaded, decoder) if decoder else {}
             good = [photo for photo in loaded if photo.row not in failed]
             placements = [photo.placement for photo in good]
             with self._times.stage("gpu"):
-                outputs = station.run(place, [photo.row for photo in good], placements) if good else {}
+                outputs = self._station.run(place, [photo.row for photo in good], placements) if good else {}
         finally:
             place.clear()
-            self._idle.put((station, decoder))
+            if decoder:
+                self._decoders.put(decoder)
         with self._times.stage("boxes"):
             found = iter(self._detector.decode(outputs, placements) if good else ())
         return [failed[photo.row] if photo.row in failed else next(found) for photo in loaded]
@@ -97,8 +100,7 @@ class DeviceLane:
         """See `Lane`."""
         for made in self._places:
             made.close()
-        for station in self._stations:
-            station.close()
+        self._station.close()
 
     def _load(self, row: PhotoRow, item: Item) -> Placement:
         row.photo, row.file, row.item = None, None, item
@@ -161,7 +163,6 @@ def device_lane(
     times: StageTimes,
     *,
     decoder: Callable[[], DecodesJpegs] | None = None,
-    stations: int = SIDE_BY_SIDE,
 ) -> DeviceLane:
     """The lane of a detector whose runtime is an engine on a GPU, ready to run.
 
@@ -170,7 +171,6 @@ def device_lane(
         batch: photos a group.
         times: to be filled.
         decoder: makes what decodes JPEGs on the GPU; None decodes them on the CPU.
-        stations: groups on the GPU at a time.
 
     Raises:
         MissingExtraError, EngineError: the kernel cannot be compiled here.
@@ -181,7 +181,6 @@ def device_lane(
     gpu.use()
     dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
     preprocess = FusedPreprocessing(contract, dtype, gpu.capability)
-    made = [Station(runtime.session(), gpu, contract, preprocess) for _ in range(stations)]
-    for station in made:
-        station.shape(batch)
-    return DeviceLane(detector, gpu, made, batch, times, decoder)
+    station = Station(runtime.session(), gpu, contract, preprocess, CudaEvent)
+    station.shape(batch)
+    return DeviceLane(detector, gpu, station, batch, times, decoder)

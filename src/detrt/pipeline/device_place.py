@@ -13,6 +13,7 @@ from detrt.images.gpu.preprocess import PHOTO, PhotoOnDevice, describe
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
+from detrt.runtime.device import DeviceArray
 from detrt.runtime.gpu import Gpu, Memory
 
 _LEAST = 1 << 20  # bytes of a row: 640x480 RGB and a little
@@ -23,7 +24,7 @@ class DevicePlace:
 
     Attributes:
         rows: one a photo.
-        stream: what brings the photos to the GPU and runs the network on them.
+        stream: what brings the photos to the GPU, beside the network that runs on others.
     """
 
     def __init__(self, gpu: Gpu, batch: int) -> None:
@@ -32,19 +33,27 @@ class DevicePlace:
         self.stream = self._stream.handle
         self.rows = [PhotoRow(gpu, self.stream) for _ in range(batch)]
         self._table = Mirrored(gpu, batch * PHOTO.itemsize)
-        self._sizes = Mirrored(gpu, batch * 2 * np.dtype(np.int64).itemsize)
+        self._sizes = gpu.pin(batch * 2 * np.dtype(np.int64).itemsize)
+        self._results: dict[str, Memory] = {}
 
     def send_table(self) -> int:
         """Enqueue the kernel's records of all rows; their device address."""
         describe([row.photo for row in self.rows], self._table.view(PHOTO, (len(self.rows),)))
         return self._table.send(self.stream)
 
-    def send_sizes(self, sizes: npt.NDArray[np.int64], rows: Sequence[int], target: int) -> None:
-        """Enqueue `orig_target_sizes` (N, 2) of some rows into the network's input at `target`; the others get 1x1."""
-        view = self._sizes.view(np.dtype(np.int64), (len(self.rows), 2))
+    def sizes(self, sizes: npt.NDArray[np.int64], rows: Sequence[int]) -> npt.NDArray[np.int64]:
+        """`orig_target_sizes` of every row, in pinned memory, from those (N, 2) of some rows; the others get 1x1."""
+        view = pinned_view(self._sizes, np.dtype(np.int64), (len(self.rows), 2))
         view[:] = 1
         view[rows] = sizes
-        self._gpu.copy(target, view.ctypes.data, view.nbytes, self.stream)
+        return view
+
+    def result(self, name: str, array: DeviceArray) -> npt.NDArray[Any]:
+        """Pinned memory for an output of the network."""
+        memory = self._results.get(name)
+        if memory is None or memory.nbytes < array.nbytes:
+            memory = self._results[name] = self._gpu.pin(array.nbytes)
+        return pinned_view(memory, np.dtype(array.dtype), array.shape)
 
     def synchronize(self) -> None:
         """Wait until everything that was enqueued is done."""
@@ -61,7 +70,8 @@ class DevicePlace:
         for row in self.rows:
             row.close()
         self._table.close()
-        self._sizes.close()
+        for memory in (self._sizes, *self._results.values()):
+            memory.close()
         self._stream.close()
 
 

@@ -19,9 +19,7 @@ def lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[Any]:
     return device_lane_of(detector, batch, times) or HostLane(detector, batch, times)
 
 
-def device_lane_of(
-    detector: Detector, batch: int, times: StageTimes, *, stations: int | None = None
-) -> Lane[Any] | None:
+def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[Any] | None:
     """A lane on the GPU; None where the runtime has no device path, or the extra `gpu` is not here.
 
     Raises:
@@ -30,10 +28,10 @@ def device_lane_of(
     if not hasattr(detector.runtime, "session"):
         return None
     from detrt.images.gpu.jpeg import jpeg_decoder
-    from detrt.pipeline.device import SIDE_BY_SIDE, device_lane
+    from detrt.pipeline.device import device_lane
 
     try:
-        return device_lane(detector, batch, times, decoder=jpeg_decoder(), stations=stations or SIDE_BY_SIDE)
+        return device_lane(detector, batch, times, decoder=jpeg_decoder())
     except MissingExtraError as reason:
         logger.warning("photos are resized on the CPU, which is slower: %s", reason)
         return None

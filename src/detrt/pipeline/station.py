@@ -1,9 +1,10 @@
-"""Where a group of photos that lie on the device is run: a session of the engine, and pinned memory for its results."""
+"""Where groups of photos that lie on the device are run, one behind the other on one stream."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +13,41 @@ from detrt.contract import ModelContract
 from detrt.decoding import sizes_to_feed
 from detrt.images.gpu.preprocess import EnqueuesPreprocessing
 from detrt.images.resize import Placement
-from detrt.pipeline.device_place import DevicePlace, pinned_view
+from detrt.pipeline.device_place import DevicePlace
 from detrt.runtime.device import DeviceSession
-from detrt.runtime.gpu import Gpu, Memory
+from detrt.runtime.gpu import Gpu
+
+
+class Event(Protocol):
+    """A point in a stream that a thread can wait for."""
+
+    def record(self, stream: int) -> None:
+        """Enqueue it."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until it has passed."""
+        ...
 
 
 class Station:
-    """Runs one group at a time."""
+    """One session of the engine. Threads enqueue groups behind each other and wait, each for its own.
+
+    The GPU so goes from group to group without waiting for the host, and never runs the engine twice at a time, which
+    would be no faster, and which TensorRT-RTX 1.6 does not survive: its contexts change each other's results.
+    """
 
     def __init__(
-        self, session: DeviceSession, gpu: Gpu, contract: ModelContract, preprocess: EnqueuesPreprocessing
+        self,
+        session: DeviceSession,
+        gpu: Gpu,
+        contract: ModelContract,
+        preprocess: EnqueuesPreprocessing,
+        event: Callable[[], Event],
     ) -> None:
-        self._session, self._gpu, self._contract, self._preprocess = session, gpu, contract, preprocess
-        self._pinned: dict[str, Memory] = {}
+        self._session, self._gpu, self._contract = session, gpu, contract
+        self._preprocess, self._event = preprocess, event
+        self._lock = threading.Lock()
 
     def shape(self, batch: int) -> None:
         """Make ready for groups of that many; slow the first time."""
@@ -32,30 +55,36 @@ class Station:
         if self._contract.sizes_name:
             shapes[self._contract.sizes_name] = (batch, 2)
         self._session.shape(shapes)
-        for name, array in self._session.outputs.items():
-            if name not in self._pinned or self._pinned[name].nbytes < array.nbytes:
-                self._pinned[name] = self._gpu.pin(array.nbytes)
 
     def run(
         self, place: DevicePlace, rows: Sequence[int], placements: Sequence[Placement]
     ) -> dict[str, npt.NDArray[Any]]:
         """Preprocess and run every row of the place, and wait; the outputs of `rows`, as arrays of the caller's own."""
-        self.shape(len(place.rows))
-        inputs = self._session.inputs
-        self._preprocess(place.send_table(), len(place.rows), inputs[self._contract.input_name], place.stream)
-        if self._contract.sizes_name:
-            place.send_sizes(sizes_to_feed(placements), rows, inputs[self._contract.sizes_name].pointer)
-        self._session.launch(stream=place.stream)
-        for name, array in self._session.outputs.items():
-            self._gpu.copy(self._pinned[name].pointer, array.pointer, array.nbytes, place.stream)
-        place.synchronize()
-        return {
-            name: pinned_view(self._pinned[name], np.dtype(array.dtype), array.shape)[np.asarray(rows)]
-            for name, array in self._session.outputs.items()
-        }
+        table = place.send_table()
+        place.synchronize()  # the photos are there
+        with self._lock:
+            outputs, done = self._enqueue(place, table, rows, placements)
+        done.synchronize()
+        return {name: view[np.asarray(rows)] for name, view in outputs.items()}
 
     def close(self) -> None:
         """Give the session back."""
         self._session.close()
-        for memory in self._pinned.values():
-            memory.close()
+
+    def _enqueue(
+        self, place: DevicePlace, table: int, rows: Sequence[int], placements: Sequence[Placement]
+    ) -> tuple[dict[str, npt.NDArray[Any]], Event]:
+        session, stream = self._session, self._session.stream
+        self.shape(len(place.rows))
+        inputs = session.inputs
+        self._preprocess(table, len(place.rows), inputs[self._contract.input_name], stream)
+        if self._contract.sizes_name:
+            sizes = place.sizes(sizes_to_feed(placements), rows)
+            self._gpu.copy(inputs[self._contract.sizes_name].pointer, sizes.ctypes.data, sizes.nbytes, stream)
+        session.launch()
+        outputs = {name: place.result(name, array) for name, array in session.outputs.items()}
+        for name, array in session.outputs.items():
+            self._gpu.copy(outputs[name].ctypes.data, array.pointer, array.nbytes, stream)
+        done = self._event()
+        done.record(stream)
+        return outputs, done
