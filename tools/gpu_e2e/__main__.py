@@ -39,30 +39,30 @@ def main() -> None:
 
 
 def _run(part: str, asked: argparse.Namespace, files: list[bytes]) -> None:
-    from accuracy import compare_ap
-    from decoders import compare_decoders
-    from engines import engine_of
-    from kernel import check_kernel
-    from soak import soak
-    from throughput import compare_throughput
-
+    """Each part imports what it needs, so that one works where another's needs are missing."""
     match part:
         case "kernel":
+            from kernel import check_kernel
+
             check_kernel()
         case "decode":
+            from decoders import compare_decoders
+
             compare_decoders(files[:128])
         case "bench":
+            from throughput import compare_throughput
+
             compare_throughput(asked.timed, files, batches=asked.batch, seconds=asked.seconds, out=asked.out)
         case "ap":
+            from accuracy import compare_ap
+
             compare_ap(asked.folder, asked.scored)
         case "soak":
-            soak(
-                engine_of(asked.timed, asked.soak_batch, "fp16"),
-                files,
-                batch=asked.soak_batch,
-                count=asked.soak,
-                seconds=asked.soak_seconds,
-            )
+            from engines import engine_of
+            from soak import soak
+
+            engine = engine_of(asked.timed, asked.soak_batch, "fp16")
+            soak(engine, files, batch=asked.soak_batch, count=asked.soak, seconds=asked.soak_seconds)
 
 
 def _arguments() -> argparse.Namespace:

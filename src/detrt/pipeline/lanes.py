@@ -27,11 +27,10 @@ def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[An
     """
     if not hasattr(detector.runtime, "session"):
         return None
-    from detrt.images.gpu.jpeg import jpeg_decoder
     from detrt.pipeline.device import device_lane
 
     try:
-        return device_lane(detector, batch, times, decoder=jpeg_decoder())
+        return device_lane(detector, batch, times)
     except MissingExtraError as reason:
         logger.warning("photos are resized on the CPU, which is slower: %s", reason)
         return None

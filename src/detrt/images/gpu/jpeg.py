@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,11 +62,6 @@ class NvImageCodec:
         images = self._decoder.decode(streams, params=self._params, cuda_stream=stream)
         self._images = images  # they own the memory
         return [None if image is None else _looked_at(image) for image in images]
-
-
-def jpeg_decoder() -> Callable[[], DecodesJpegs] | None:
-    """What makes a decoder for the GPU in use, where that is faster than the CPU's cores; else None."""
-    return None
 
 
 def _looked_at(image: Any) -> DecodedJpeg:
