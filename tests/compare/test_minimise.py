@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detrt.compare.minimise import minimise
+from detrt.compare.minimise import minimise, shortest_prefix
 
 
 @given(st.integers(1, 60), st.sets(st.integers(0, 59), min_size=1, max_size=5))
@@ -25,3 +25,17 @@ def test_exactly_what_is_needed_is_left(count: int, needed: set[int]) -> None:
 
 def test_one_item_needs_no_trial() -> None:
     assert minimise(["a"], lambda some: False) == ("a",)
+
+
+@given(st.integers(1, 200), st.integers(0, 199))
+def test_the_shortest_prefix(count: int, needed: int) -> None:
+    items = [str(number) for number in range(count)]
+    last = min(needed, count - 1)
+    tried = []
+
+    def passes(some: tuple[str, ...]) -> bool:
+        tried.append(some)
+        return str(last) in some
+
+    assert len(shortest_prefix(items, passes)) == last + 1
+    assert len(tried) <= 8

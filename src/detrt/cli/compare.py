@@ -112,15 +112,12 @@ def _print_layers(walked: LayerComparison, top: int) -> None:
             f"  by {first.drift.size:.1%} of its standard deviation; what it is made from by {first.inherited:.1%}"
         )
         out.print(f"  looks like {first.drift.looks_like}\n")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("tensor", overflow="fold")
-    for name in ("drift", "own", "mean A", "mean B", "std A", "std B", "cosine", "p90 |B-A|"):
-        table.add_column(name, justify="right", no_wrap=True)
+    if top:
+        out.print("  drift     own   mean A   mean B    std A    std B  cosine  p90|B-A|  tensor")
     for tensor in walked.worst(top):
         drift = tensor.drift
-        table.add_row(
-            escape(tensor.name), f"{drift.size:.1%}", f"{tensor.own:.1%}", f"{drift.mean_first:.3g}",
-            f"{drift.mean_second:.3g}", f"{drift.std_first:.3g}", f"{drift.std_second:.3g}", f"{drift.cosine:.4f}",
-            f"{drift.p90:.3g}",
-        )  # fmt: skip
-    out.print(table)
+        sides = (drift.mean_first, drift.mean_second, drift.std_first, drift.std_second)
+        figures = " ".join(f"{figure:8.3g}" for figure in sides)
+        out.print(
+            f"{drift.size:7.1%} {tensor.own:7.1%} {figures} {drift.cosine:7.4f} {drift.p90:9.3g}  {escape(tensor.name)}"
+        )

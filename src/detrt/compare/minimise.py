@@ -33,6 +33,15 @@ def minimise(items: Sequence[str], passes: Passes) -> tuple[str, ...]:
     return kept
 
 
+def shortest_prefix(items: Sequence[str], passes: Passes) -> tuple[str, ...]:
+    """The shortest beginning of `items` that passes, if every longer one does too; `items` is known to pass."""
+    low, high = 0, len(items)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(tuple(items[:middle])) else (middle, high)
+    return tuple(items[:high])
+
+
 def _split(items: tuple[str, ...], pieces: int) -> list[tuple[str, ...]]:
     bounds = [round(index * len(items) / pieces) for index in range(pieces + 1)]
     return [items[start:end] for start, end in pairwise(bounds) if end > start]

@@ -12,7 +12,7 @@ import onnx
 import orjson
 
 from detrt.compare.culprits import Culprit
-from detrt.compare.minimise import minimise
+from detrt.compare.minimise import minimise, shortest_prefix
 from detrt.errors import ModelError
 from detrt.graph.passes import PassResult
 from detrt.progress import Progress, silent
@@ -178,7 +178,7 @@ def repair(
                 culprit, found = each.name, each.tensors
                 break
         if found is not None:
-            minimise(found, search.passes)
+            minimise(found if culprit else shortest_prefix(found, search.passes), search.passes)
             minimal = True
     except _OutOfBudgetError:
         pass
