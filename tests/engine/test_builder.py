@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 from PIL import Image
 
 from detrt.contract import ModelContract, contract_from_metadata
@@ -214,6 +217,61 @@ def test_calibration_photos_take_part_in_what_is_up_to_date(tiny: Path, tmp_path
     assert build_engine(tiny, target, options).was_up_to_date
     (photos / "two.png").unlink()
     assert not build_engine(tiny, target, options).was_up_to_date
+
+
+@pytest.mark.parametrize("batch", [Batch(3, 3, 3), Batch(1, 2, 4)])
+def test_calibration_feeds_as_many_photos_as_the_batch_fixes(batch: Batch, tiny: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        Image.new("RGB", (20, 10), (50 * number, 0, 0)).save(photos / f"{number}.png")
+    options = BuildOptions(precision="fp16", calibration=photos, batch=batch)
+    assert "calibration photos" in build_engine(tiny, tmp_path / "tiny.engine", options).manifest.precision_note
+
+
+def test_graph_is_rewritten_unless_it_shall_stay_or_be_looked_into(tmp_path: Path) -> None:
+    source, target = tmp_path / "scores.onnx", tmp_path / "scores.engine"
+    save(long_top_k(), source)
+    rewritten = build_engine(source, target, FP32).manifest
+    assert rewritten.rewrites == ("long top-k in chunks",)
+    assert manifest_of(target) == rewritten
+    stays = replace(FP32, as_exported=True)
+    as_exported = build_engine(source, target, stays)
+    assert not as_exported.was_up_to_date
+    assert not as_exported.manifest.rewrites
+    assert "--as-exported" in as_exported.manifest.arguments
+    assert as_exported.manifest.layers["network"] < rewritten.layers["network"]
+    assert not build_engine(source, target, replace(FP32, debug_tensors=("squares",))).manifest.rewrites
+
+
+def test_manifests_from_before_the_rewrites_are_read(tiny: Path, tmp_path: Path) -> None:
+    result = build_engine(tiny, tmp_path / "tiny.engine", FP32)
+    papers = json.loads(manifest_path(result.engine).read_text())
+    del papers["rewrites"]
+    manifest_path(result.engine).write_text(json.dumps(papers))
+    assert manifest_of(result.engine) == result.manifest
+
+
+def long_top_k() -> onnx.ModelProto:
+    """images (1, 3, 64, 64) -> the 10 largest squares, and where they are."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", ["images", "images"], ["squares"], name="/Mul"),
+            helper.make_node("Reshape", ["squares", "row"], ["flat"], name="/Reshape"),
+            helper.make_node("TopK", ["flat", "k"], ["best", "places"], name="/TopK"),
+        ],
+        "squares",
+        [helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [1, 3, 64, 64])],
+        [
+            helper.make_tensor_value_info("best", onnx.TensorProto.FLOAT, [1, 10]),
+            helper.make_tensor_value_info("places", onnx.TensorProto.INT64, [1, 10]),
+        ],
+        [
+            helper.make_tensor("row", onnx.TensorProto.INT64, [2], [1, -1]),
+            helper.make_tensor("k", onnx.TensorProto.INT64, [1], [10]),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 
 @pytest.fixture

@@ -65,13 +65,14 @@ def test_the_arguments_repeat_every_option() -> None:
         hardware="ampere+",
         version_compatible=True,
         refit=True,
+        as_exported=True,
         calibration=Path("photos"),
         plugins=(Path("one.so"), Path("two.so")),
     )
     assert " ".join(options.to_arguments()) == (
         "--precision bf16 --flavour tensorrt --batch 1:8:32 --size 480x640 --level 5 --workspace 1024 "
         "--target 8.9 --target 12.0 --hardware ampere+ --calib photos --plugin one.so --plugin two.so "
-        "--version-compatible --refit"
+        "--version-compatible --refit --as-exported"
     )
 
 

@@ -9,10 +9,11 @@ from onnx import helper
 
 from detrt.graph.precision import with_precision
 from detrt.graph.tap_convolutions import DEEP, tap_convolutions
+from detrt.runtime.base import Array
 from tests.graph.rewritten import outputs_of, require_close, require_untouched, rewritten
 from tests.graph.small_models import Shape, model_of
 
-SAME = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+SAME: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -62,7 +63,7 @@ def test_quantised_convolution_is_left_alone() -> None:
     ]
     conv.input[0] = "rounded"
     nodes = [*quantised, conv]
-    constants = {"scale": np.array(0.05, np.float32), "zero": np.array(0, np.int8)}
+    constants: dict[str, Array] = {"scale": np.array(0.05, np.float32), "zero": np.array(0, np.int8)}
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     shapes: dict[str, Shape] = {"images": (1, DEEP, 7, 5)}
     require_untouched(

@@ -53,6 +53,9 @@ def build(
     timing_cache: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep what the builder measures (TensorRT).")
     ] = None,
+    as_exported: Annotated[
+        bool, typer.Option("--as-exported", help="Build the graph as it is, without the rewrites that make it faster.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Build even if the engine is up to date.")] = False,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Show what TensorRT says; -vv all of it.")] = 0,
 ) -> None:
@@ -77,6 +80,7 @@ def build(
         calibration=calib,
         plugins=tuple(plugin or ()),
         timing_cache=timing_cache,
+        as_exported=as_exported,
     )
     with progress_bars() as progress:
         result = build_engine(source, output or source.with_suffix(".engine"), chosen, force=force, progress=progress)
@@ -89,6 +93,8 @@ def build(
         f"needs {escape(manifest.needs)}, batch {chosen.batch}."
     )
     err.print(manifest.precision_note)
+    if manifest.rewrites:
+        err.print(f"Rewritten to run faster: {', '.join(manifest.rewrites)} (--as-exported leaves the graph alone)")
 
 
 def _listen(verbose: int) -> None:

@@ -29,6 +29,7 @@ from detrt.engine.plugins import load_plugins, papers_of
 from detrt.engine.timing_cache import TimingCacheFile
 from detrt.errors import EngineError, UsageError
 from detrt.files import whole
+from detrt.graph.engine_form import EngineForm, in_engine_form
 from detrt.graph.onnx_file import contract_from_onnx, input_specs, load
 from detrt.graph.precision import plan_precision, with_plan
 from detrt.progress import Progress, silent
@@ -87,10 +88,11 @@ def build_engine(
     contract = contract_from_onnx(proto)
     size = options.size or (contract.input_size if contract else None)
     profile = profile_of(input_specs(proto), options.batch, size)
-    ready, note = _at_precision(proto, options, progress)
+    form = _form(fixed_to_profile(proto, profile), options)
+    ready, note = _at_precision(form.model, options, progress)
     load_plugins(options.plugins, flavour)
     builder = flavour.trt.Builder(flavour.log.native)
-    network = network_from_onnx(fixed_to_profile(ready, profile), builder, flavour)
+    network = network_from_onnx(ready, builder, flavour)
     mark_debug_tensors(network, options.debug_tensors)
     serialized = _serialized(builder, network, options, profile, flavour, progress)
     manifest = EngineManifest(
@@ -117,6 +119,7 @@ def build_engine(
         detrt=__version__,
         engine_sha256=hashlib.sha256(serialized).hexdigest(),
         engine_bytes=len(serialized),
+        rewrites=form.rewrites,
     )
     _write(target, serialized, manifest)
     return BuildResult(target, manifest, was_up_to_date=False, seconds=time.perf_counter() - started)
@@ -129,6 +132,11 @@ def _engine_path(engine: str | os.PathLike[str]) -> Path:
             f"The engine would be called {path.name}.", f"Call it {path.stem}.engine: detrt opens by suffix."
         )
     return path
+
+
+def _form(proto: onnx.ModelProto, options: BuildOptions) -> EngineForm:
+    """The graph to build, which keeps the names of its tensors where somebody wants to look at them."""
+    return EngineForm(proto, ()) if options.as_exported or options.debug_tensors else in_engine_form(proto)
 
 
 def _at_precision(proto: onnx.ModelProto, options: BuildOptions, progress: Progress) -> tuple[onnx.ModelProto, str]:

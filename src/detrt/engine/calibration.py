@@ -38,22 +38,29 @@ def ranges_from_photos(
 
 
 class _Feeds(Sequence[Mapping[str, Array]]):
-    """The network's inputs, photo by photo; none is held longer than it is used."""
+    """The network's inputs, photo by photo, or as many at once as the model fixes; none is held longer than it is used.
+
+    The last photo repeats to fill the last batch.
+    """
 
     def __init__(self, model: onnx.ModelProto, photos: Sequence[Path]) -> None:
         with OnnxRuntime(model.SerializeToString(), device="cpu") as runtime:
             self._contract = contract_of(runtime, {})
+            images = next(spec for spec in runtime.inputs if spec.name == self._contract.input_name)
+            self._batch = images.shape[0] or 1
         self._preprocessor = Preprocessor(self._contract)
         self._photos = photos
 
     def __len__(self) -> int:
-        return len(self._photos)
+        return -(-len(self._photos) // self._batch)
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Mapping[str, Array]:  # type: ignore[override]
-        batch, placements = self._preprocessor([read_photo(self._photos[index])])
+        places = range(index * self._batch, (index + 1) * self._batch)
+        chosen = [self._photos[min(place, len(self._photos) - 1)] for place in places]
+        batch, placements = self._preprocessor([read_photo(photo) for photo in chosen])
         feeds: dict[str, Array] = {self._contract.input_name: batch}
         if self._contract.sizes_name:
             feeds[self._contract.sizes_name] = sizes_to_feed(placements)

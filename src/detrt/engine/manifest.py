@@ -48,6 +48,7 @@ class EngineManifest:
         fingerprint: hash of everything that the build depends on; the same means up to date.
         layers: of the network as parsed (`network`), and of the engine (`engine`), where a GPU was there to see it.
         engine_sha256, engine_bytes: of the engine that this manifest belongs to.
+        rewrites: what `graph.engine_form` rewrote in the graph, for people.
     """
 
     flavour: FlavourName
@@ -73,6 +74,7 @@ class EngineManifest:
     detrt: str
     engine_sha256: str
     engine_bytes: int
+    rewrites: tuple[str, ...] = ()
 
     @property
     def contract(self) -> ModelContract | None:
@@ -168,4 +170,5 @@ def _from_json(values: dict[str, Any]) -> EngineManifest:
     }
     for name in ("compute_capabilities", "batch", "arguments"):
         manifest[name] = tuple(manifest[name])
+    manifest["rewrites"] = tuple(manifest.get("rewrites", ()))
     return EngineManifest(**manifest)

@@ -75,8 +75,10 @@ class BuildOptions:
             decide, and keep more.
         plugins: libraries of the plugins that the graph uses (TensorRT only).
         timing_cache: file that keeps what the builder measured, read and written.
+        as_exported: build the graph as it is, without the rewrites of `graph.engine_form`.
         debug_tensors: inner tensors, by their ONNX names, that the engine can show while it runs (`compare`). They are
             no outputs, but keep TensorRT from fusing across them, and stand in no command that rebuilds the engine.
+            The graph is then built as exported, which has those names.
     """
 
     precision: Precision = "fp16"
@@ -93,6 +95,7 @@ class BuildOptions:
     calibration: Path | None = None
     plugins: tuple[Path, ...] = ()
     timing_cache: Path | None = None
+    as_exported: bool = False
     debug_tensors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -132,7 +135,8 @@ class BuildOptions:
             chosen.append(("--calib", self.calibration))
         chosen += [("--plugin", plugin) for plugin in self.plugins]
         words = [str(word) for pair in chosen for word in pair]
-        return words + ["--version-compatible"] * self.version_compatible + ["--refit"] * self.refit
+        words += ["--version-compatible"] * self.version_compatible + ["--refit"] * self.refit
+        return words + ["--as-exported"] * self.as_exported
 
 
 def size_from_text(text: str) -> tuple[int, int]:
