@@ -16,6 +16,7 @@ from detrt.errors import EngineError
 from detrt.evaluate.dataset import coco_dataset
 from detrt.graph.mark import Mark
 from detrt.graph.onnx_file import load
+from detrt.graph.unquantize import Unquantize, quantized_products
 from detrt.runtime.base import Runtime
 from detrt.runtime.onnxruntime import OnnxRuntime
 from tests import tiny
@@ -24,6 +25,7 @@ from tests.evaluate.conftest import CocoFolder
 
 Marks = set[str]
 GOAL = 0.97
+KINDS = ("sampling_offsets", "attention_weights")
 
 
 class Workshop:
@@ -91,6 +93,23 @@ def test_an_unknown_culprit_is_found_by_bisection(workshop: Workshop) -> None:
     assert found.minimal
     assert found.best.items == (wanted,)
     assert len(found.trials) < 25
+
+
+def test_the_layer_with_a_bad_scale_is_left_unquantised(workshop: Workshop) -> None:
+    """Four layers in INT8, one of them clipped to a hundredth of its range."""
+    layers = [f"/model/decoder/decoder/layers.{layer}/cross_attn/{kind}/MatMul" for layer in (0, 1) for kind in KINDS]
+    clipped = planted.quantised(workshop.model, {**dict.fromkeys(layers, 8.0), layers[2]: 0.1})
+    plain = workshop.builder(lambda model, marks: model)
+    found = repair(
+        clipped,
+        AgreementJudge(workshop.reference, workshop.photos, plain, name="clipped"),
+        Unquantize,
+        goal=0.95,
+        candidates=quantized_products(clipped),
+    )
+    assert found.start < 0.9
+    assert found.solved
+    assert found.best.items == (f"{layers[2]}_output_0",)
 
 
 def test_what_cannot_be_repaired_is_said(workshop: Workshop) -> None:
