@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from detrt.models.attention import Sampler
 from detrt.models.deployed import Deployed
 from detrt.models.rtdetrv2 import RTDETRv2, detections
 from detrt.models.variants import R18VD, VARIANTS
@@ -66,12 +67,11 @@ def test_queries_equal_the_reference(model: RTDETRv2, golden: dict[str, Floats])
     compare_queries(logits[0].numpy(), boxes[0].numpy(), golden)
 
 
-@pytest.mark.parametrize("sampler", ["grid-sample", "gather"])
-@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize(("sampler", "single"), [("grid-sample", True), ("gather", False)])
 def test_deployed_queries_equal_the_reference(
-    model: RTDETRv2, golden: dict[str, Floats], sampler: str, single: bool
+    model: RTDETRv2, golden: dict[str, Floats], sampler: Sampler, single: bool
 ) -> None:
-    deployed = Deployed(model, "raw", "gather" if sampler == "gather" else "grid-sample", single=single)
+    deployed = Deployed(model, "raw", sampler, single=single)
     with torch.inference_mode():
         logits, boxes = deployed(golden_picture((640, 640)))
     compare_queries(logits[0].numpy(), boxes[0].numpy(), golden)
