@@ -22,5 +22,9 @@ def test_an_engine_with_debug_tensors_is_another_engine(tmp_path: Path) -> None:
     )
     assert shown.manifest.fingerprint != plain.manifest.fingerprint
     assert shown.manifest.outputs == plain.manifest.outputs
+    unfused = build_engine(
+        tmp_path / "model.onnx", tmp_path / "d.engine", BuildOptions(precision="fp32", debug_tensors="unfused")
+    )
+    assert unfused.manifest.fingerprint not in (plain.manifest.fingerprint, shown.manifest.fingerprint)
     with pytest.raises(EngineError, match="tensor meen cannot"):
         build_engine(tmp_path / "model.onnx", tmp_path / "c.engine", BuildOptions(debug_tensors=("meen",)))

@@ -51,6 +51,19 @@ def test_debug_tensors_are_those_of_onnx_runtime(femto: Path, shown: Path, share
     assert all(sizes[name] < 0.05 for name in DEBUG)
 
 
+def test_unfused_tensors_are_found_by_what_layers_were_made_from(femto: Path, shared: Path, tmp_path: Path) -> None:
+    shown = build_engine(
+        femto, tmp_path / "unfused.engine", BuildOptions(precision="fp32", debug_tensors="unfused")
+    ).engine
+    photos = find_files([str(shared / "coco" / "val")])[:1]
+    with Detector.open(femto, device="cpu") as reference, Detector.open(shown) as detector:
+        walked = compare_layers_of((femto, reference), (shown, detector), photos)
+    sizes = sorted(tensor.drift.size for tensor in walked.tensors)
+    print(f"{len(sizes)} unfused tensors have a name in the ONNX; median drift {sizes[len(sizes) // 2]:.2%}")
+    assert len(sizes) > 10
+    assert sizes[len(sizes) // 2] < 0.05
+
+
 def test_listening_changes_nothing(shown: Path) -> None:
     generator = np.random.default_rng(0)
     feeds = {

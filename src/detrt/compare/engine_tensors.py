@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
+from detrt.compare.unfused import onnx_names
 from detrt.engine.flavour import Flavour
 from detrt.engine.network import dtype_of
+from detrt.profile.inspector_json import layers_from_json
 from detrt.runtime.base import Array
 from detrt.runtime.engine_session import EngineSession
 from detrt.runtime.gpu import Gpu
@@ -23,13 +26,19 @@ class EngineTensors:
 
     An engine has debug tensors where it was built with `BuildOptions(debug_tensors=...)`. They are no outputs: nobody
     has to bind them, and they cost nothing until somebody listens. Marking one keeps TensorRT from fusing across it, as
-    an output does.
+    an output does; the unfused ones change nothing, but there are only those that fusion left.
     """
 
-    def __init__(self, session: EngineSession, debug: Iterable[str], shown: dict[str, Array]) -> None:
-        self._session, self._shown = session, shown
-        self._outputs = tuple(session.outputs)
-        self._names = {*debug, *self._outputs}
+    def __init__(self, session: EngineSession, names: Mapping[str, str], shown: dict[str, Array]) -> None:
+        """Of a session that is listened to.
+
+        Args:
+            session: runs the engine.
+            names: from the engine's name of each debug tensor to ONNX's.
+            shown: filled by the listener, under the engine's names.
+        """
+        self._session, self._shown, self._onnx = session, shown, names
+        self._names = {*names.values(), *session.outputs}
 
     def those_of(self, names: Iterable[str]) -> list[str]:
         """See `TensorSource`."""
@@ -39,12 +48,21 @@ class EngineTensors:
         """See `TensorSource`."""
         self._shown.clear()
         outputs = self._session.run(feeds)
-        return {name: value for name, value in (outputs | self._shown).items() if name in names}
+        heard = {self._onnx[name]: value for name, value in self._shown.items() if name in self._onnx}
+        return {name: value for name, value in (heard | outputs).items() if name in names}
 
 
 @contextmanager
-def engine_tensors(engine: Path, candidates: Sequence[str], *, device: str = "auto") -> Iterator[EngineTensors]:
-    """Open an engine whose debug tensors among `candidates` are shown.
+def engine_tensors(
+    engine: Path, candidates: Sequence[str], *, model: onnx.ModelProto | None = None, device: str = "auto"
+) -> Iterator[EngineTensors]:
+    """Open an engine that shows its debug tensors.
+
+    Args:
+        engine: its file.
+        candidates: names that may be debug tensors.
+        model: what the engine was built from, to find the ONNX names of unfused tensors.
+        device: `auto`, `cuda` or `cuda:N`.
 
     Raises:
         EngineError: it cannot run here.
@@ -55,10 +73,15 @@ def engine_tensors(engine: Path, candidates: Sequence[str], *, device: str = "au
         listener = _listener(flavour, gpu, shown)
         context.set_debug_listener(listener)
         context.set_all_tensors_debug_state(True)
+        if not any(context.engine.is_debug_tensor(name) for name in candidates):
+            context.unfused_tensors_debug_state = True
         return listener
 
     with watched(engine, listen, device=device) as (loaded, session):
-        yield EngineTensors(session, loaded.debug_tensors(candidates), shown)
+        names = {name: name for name in loaded.debug_tensors(candidates)}
+        if not names and model is not None:
+            names = onnx_names(layers_from_json(loaded.inspect()), model)
+        yield EngineTensors(session, names, shown)
 
 
 def _listener(flavour: Flavour, gpu: Gpu, shown: dict[str, Array]) -> object:

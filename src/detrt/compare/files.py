@@ -52,12 +52,12 @@ def compare_layers_of(
     with ExitStack() as stack:
         reference = OnnxTensors(first[0], device=device)
         stack.callback(reference.close)
-        judged = stack.enter_context(_source(second, reference.order, device))
+        judged = stack.enter_context(_source(second, reference, device))
         return compare_layers(reference, judged, [(one, other) for one, other in feeds], progress=progress)
 
 
 @contextmanager
-def _source(model: tuple[Path, Detector], candidates: Sequence[str], device: str) -> Iterator[TensorSource]:
+def _source(model: tuple[Path, Detector], reference: OnnxTensors, device: str) -> Iterator[TensorSource]:
     path, detector = model
     if path.suffix == ".onnx":
         source = OnnxTensors(path, device=device)
@@ -68,7 +68,7 @@ def _source(model: tuple[Path, Detector], candidates: Sequence[str], device: str
     elif path.suffix == ".engine":
         from detrt.compare.engine_tensors import engine_tensors
 
-        with engine_tensors(path, candidates, device=device) as shown:
+        with engine_tensors(path, reference.order, model=reference.model, device=device) as shown:
             yield shown
     else:
         yield OutputTensors(detector.runtime)

@@ -83,14 +83,19 @@ def compare_layers(
         for photo, (feed_first, feed_second) in enumerate(feeds):
             mine, theirs = first.read(feed_first, chunk), second.read(feed_second, chunk)
             for name in chunk:
-                if name in mine and name in theirs and mine[name].shape == theirs[name].shape:
-                    one, other = mine[name], theirs[name]
+                if name in mine and name in theirs and _squeezed(mine[name]) == _squeezed(theirs[name]):
+                    one, other = mine[name], theirs[name].reshape(mine[name].shape)
                     sums.setdefault(name, DriftSums(channel_axis_of(one.ndim)))
                     if name in first.after_selection:
                         one, other = matched_rows(one, other, first.rows)
                     sums[name].add(one, other)
             progress("tensors", number * len(feeds) + photo + 1, len(chunks) * len(feeds))
     return LayerComparison(_with_inheritance(first, {name: total.result() for name, total in sums.items()}))
+
+
+def _squeezed(tensor: Array) -> tuple[int, ...]:
+    """The shape without axes of one: builders drop and add these."""
+    return tuple(axis for axis in tensor.shape if axis != 1)
 
 
 def _with_inheritance(source: OnnxTensors, drifts: Mapping[str, Drift]) -> tuple[TensorDrift, ...]:

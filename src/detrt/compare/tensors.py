@@ -39,6 +39,7 @@ class OnnxTensors:
     """Any tensor of an ONNX file, through ONNX Runtime.
 
     Attributes:
+        model: the graph.
         order: the float tensors that nodes compute, from input to output; those that only move numbers are left out.
         parents: of each of these, the nearest of these that it is computed from.
         rows: number of queries, where a top-k selects them; 0 where none does.
@@ -46,20 +47,20 @@ class OnnxTensors:
     """
 
     def __init__(self, file: Path | onnx.ModelProto, *, device: str = "auto") -> None:
-        self._model = file if isinstance(file, onnx.ModelProto) else load(file)
+        self.model = file if isinstance(file, onnx.ModelProto) else load(file)
         self._device = device
         self._sessions: dict[tuple[str, ...], OnnxRuntime] = {}
-        types = {name: value.type.tensor_type.elem_type for name, value in tensor_types(self._model).items()}
+        types = {name: value.type.tensor_type.elem_type for name, value in tensor_types(self.model).items()}
         self._known = frozenset(name for name, kind in types.items() if kind in _FLOATS)
         self.order = [
             name
-            for node in self._model.graph.node
+            for node in self.model.graph.node
             if node.op_type not in _NO_NEWS
             for name in node.output
             if name in self._known
         ]
-        self.parents = _parents(self._model, frozenset(self.order))
-        self.rows, self.after_selection = _selection(self._model)
+        self.parents = _parents(self.model, frozenset(self.order))
+        self.rows, self.after_selection = _selection(self.model)
 
     def those_of(self, names: Iterable[str]) -> list[str]:
         """See `TensorSource`."""
@@ -77,8 +78,8 @@ class OnnxTensors:
 
     def _session(self, names: tuple[str, ...]) -> OnnxRuntime:
         if names not in self._sessions:
-            outputs = {value.name for value in self._model.graph.output}
-            shown = with_outputs(self._model, [name for name in names if name not in outputs])
+            outputs = {value.name for value in self.model.graph.output}
+            shown = with_outputs(self.model, [name for name in names if name not in outputs])
             self._sessions[names] = OnnxRuntime(shown.SerializeToString(), device=self._device)
         return self._sessions[names]
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from detrt.engine import api
 from detrt.errors import EngineError
 
 
-def mark_debug_tensors(network: api.Network, names: Sequence[str]) -> None:
-    """Mark them in the network.
+def mark_debug_tensors(network: api.Network, names: Sequence[str] | Literal["unfused"]) -> None:
+    """Mark them in the network; `unfused` marks what TensorRT leaves between its layers, whatever that will be.
 
     Raises:
         EngineError: the network has no such tensor, or TensorRT will not show it.
     """
+    native: Any = network
+    if names == "unfused":
+        if not (hasattr(native, _UNFUSED) and getattr(native, _UNFUSED)()):
+            raise EngineError("This TensorRT shows no unfused tensors.", "Name the debug tensors, or mark outputs.")
+        return
     if not names:
         return
-    native: Any = network
     layers = (native.get_layer(index) for index in range(native.num_layers))
     found = {
         tensor.name: tensor
@@ -31,3 +35,6 @@ def mark_debug_tensors(network: api.Network, names: Sequence[str]) -> None:
                 f"The tensor {name} cannot be a debug tensor of the engine.",
                 "Name tensors as the ONNX model does; the parser drops some that only move numbers.",
             )
+
+
+_UNFUSED = "mark_unfused_tensors_as_debug_tensors"

@@ -77,7 +77,8 @@ class BuildOptions:
         timing_cache: file that keeps what the builder measured, read and written.
         as_exported: build the graph as it is, without the rewrites of `graph.engine_form`.
         debug_tensors: inner tensors, by their ONNX names, that the engine can show while it runs (`compare`). They are
-            no outputs, but keep TensorRT from fusing across them, and stand in no command that rebuilds the engine.
+            no outputs, but keep TensorRT from fusing across them; `unfused` shows what is left between the layers of
+            the engine as it is. They stand in no command that rebuilds the engine.
             The graph is then built as exported, which has those names.
     """
 
@@ -96,7 +97,7 @@ class BuildOptions:
     plugins: tuple[Path, ...] = ()
     timing_cache: Path | None = None
     as_exported: bool = False
-    debug_tensors: tuple[str, ...] = ()
+    debug_tensors: tuple[str, ...] | Literal["unfused"] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
