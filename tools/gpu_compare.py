@@ -63,7 +63,7 @@ def _engines(asked: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
     names = tuple(name for name in markable(quantised) if name in known and name in made)
     print(f"{plain.name} built; {len(names)} tensors to look at", flush=True)
     try:
-        options = BuildOptions(precision=asked.precision, debug_tensors=names)
+        options = BuildOptions(precision=asked.precision, debug_tensors="unfused" if asked.unfused else names)
         return plain, build_engine(asked.quantised, folder / "debug.engine", options).engine
     except EngineError as error:
         print(f"no debug tensors ({error.problem}); marking outputs", flush=True)
@@ -114,6 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=64)
     parser.add_argument("--precision", default="fp32", help="of what is not quantised")
+    parser.add_argument("--unfused", action="store_true", help="show only what fusion leaves, and change nothing")
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
 
