@@ -10,6 +10,7 @@ import pytest
 from detrt.cli import main
 from detrt.graph.onnx_file import save
 from tests.engine.conftest import tiny_model
+from tests.graph.test_chunk_top_k import top_k
 
 
 @pytest.fixture
@@ -36,6 +37,20 @@ def test_it_builds_beside_the_model_and_then_says_that_it_is_up_to_date(
     assert {file.name for file in tiny.parent.iterdir()} == {"tiny.onnx", "tiny.engine", "tiny.engine.json"}
     assert run(monkeypatch, str(tiny), "--precision", "fp32", "--batch", "1:2:4") == 0
     assert capsys.readouterr().out.strip().endswith("tiny.engine is up to date.")
+
+
+def test_it_says_what_it_rewrote_unless_the_graph_shall_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    model = tmp_path / "scores.onnx"
+    save(top_k((1, 8400), 300), model)
+    assert run(monkeypatch, str(model), "--precision", "fp32") == 0
+    assert "long top-k in chunks" in " ".join(capsys.readouterr().err.split())
+    assert run(monkeypatch, str(model), "--precision", "fp32", "--as-exported") == 0
+    said = capsys.readouterr()
+    assert "up to date" not in said.out
+    assert "top-k" not in said.err
 
 
 @pytest.mark.parametrize(

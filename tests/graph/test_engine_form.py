@@ -21,6 +21,7 @@ from detrt.graph.precision import with_precision
 from detrt.runtime.base import Array
 from tests.graph.rewritten import outputs_of, require_close, require_untouched, rewritten
 from tests.graph.small_models import model_of, network
+from tests.graph.test_chunk_top_k import top_k
 
 HALVED, CHUNKED = "feed-forward blocks in halves", "long top-k in chunks"
 ALL = tuple(what for what, _ in REWRITES)
@@ -89,6 +90,20 @@ def test_tensorrt_builds_the_form_in_half_precision(exported: onnx.ModelProto, t
 
 def test_graph_without_anything_to_rewrite_stays() -> None:
     require_untouched(network(), engine_form)
+
+
+def test_node_that_stands_for_a_plugin_is_not_expanded() -> None:
+    model = top_k((1, 8400), 300)
+    body = [helper.make_node("Abs", ["x"], ["y"])]
+    opsets = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("plugins", "Fast", ["x"], ["y"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("plugins", 1))
+    model.graph.node[0].input[0] = "fast"
+    model.graph.node.insert(0, helper.make_node("Fast", ["scores"], ["fast"], domain="plugins", name="/Fast"))
+    result = rewritten(model, engine_form)
+    assert result.functions == model.functions
+    assert result.graph.node[0] == model.graph.node[0]
+    require_close(model, result, {"scores": np.random.default_rng(0).standard_normal((1, 8400)).astype(np.float32)})
 
 
 def test_graph_with_branches_stays() -> None:
