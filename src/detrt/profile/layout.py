@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 236, 24
 """Of a layer's box, in pixels."""
 COLUMN, ROW = 300, 33
 TOP = 64
+LEGEND = 20 * len(groups.GROUPS)
 MARGIN = 28
 
 
@@ -44,6 +45,7 @@ class Layout:
     columns: tuple[Column, ...]
     boxes: tuple[Box, ...]
     edges: tuple[tuple[int, int], ...]
+    legend: tuple[int, int]
     width: int
     height: int
 
@@ -60,10 +62,13 @@ def layout_of(profile: EngineProfile) -> Layout:
             boxes.append(Box(number, MARGIN + titles.index(stage) * COLUMN, TOP + counts[stage] * ROW))
             counts[stage] += 1
     columns = tuple(Column(title, MARGIN + at * COLUMN, counts[title]) for at, title in enumerate(titles))
-    height = TOP + max(counts.values(), default=0) * ROW + MARGIN
+    bottom = columns[-1].rows if columns else 0
+    legend = (columns[-1].x if columns else MARGIN, TOP + bottom * ROW + MARGIN)
+    height = max(TOP + max(counts.values(), default=0) * ROW, legend[1] + LEGEND) + MARGIN
     shown = {box.layer for box in boxes}
     edges = tuple((maker, reader) for maker, reader in links(profile.layers) if maker in shown and reader in shown)
-    return Layout(columns, tuple(boxes), edges, 2 * MARGIN + len(titles) * COLUMN - (COLUMN - WIDTH), height)
+    width = 2 * MARGIN + max(1, len(titles)) * COLUMN - (COLUMN - WIDTH)
+    return Layout(columns, tuple(boxes), edges, legend, width, height)
 
 
 def _stages(profile: EngineProfile) -> list[str]:

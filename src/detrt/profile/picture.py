@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 from typing import Literal
 
+from detrt.profile.groups import GROUPS
 from detrt.profile.labels import label_of
 from detrt.profile.layout import COLUMN, HEIGHT, ROW, WIDTH, Box, Layout, layout_of
 from detrt.profile.palette import GROUP_COLORS, precision_color
@@ -21,6 +23,7 @@ text { font: 11px system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; f
 .us { text-anchor: end; fill: #47506a; font-variant-numeric: tabular-nums; }
 .edge { fill: none; stroke: #b7bfce; stroke-width: 1.1; }
 .far { stroke: #cfd5e1; }
+.by-group .of-precision, .by-precision .of-group { display: none; }
 .layer:hover .box { stroke: #1d2330; }
 .layer.dim { opacity: .15; }
 """
@@ -40,6 +43,8 @@ def svg_of(profile: EngineProfile, *, color: ColorBy = "group") -> str:
         *_heads(profile, layout),
         *(_edge(places[maker], places[reader]) for maker, reader in layout.edges),
         *(_box(profile, box, longest) for box in layout.boxes),
+        *_legend("group", sorted(set(profile.groups), key=GROUPS.index), layout),
+        *_legend("precision", [share.name for share in profile.by_precision], layout),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -69,6 +74,17 @@ def _heads(profile: EngineProfile, layout: Layout) -> list[str]:
         + "</text>"
         for column in layout.columns
     ]
+
+
+def _legend(kind: ColorBy, names: list[str], layout: Layout) -> Iterator[str]:
+    """What the colours mean, below the last stage; shown while they mean it."""
+    x, top = layout.legend
+    yield f'<g class="legend of-{kind}">'
+    for line, name in enumerate(names):
+        y = top + 20 * line
+        yield f'<rect class="{_class(name)}" x="{x}" y="{y}" width="12" height="12" rx="3"/>'
+        yield f'<text x="{x + 20}" y="{y + 10}">{escape(name)}</text>'
+    yield "</g>"
 
 
 def _box(profile: EngineProfile, box: Box, longest: float) -> str:
