@@ -8,7 +8,6 @@ those parts own few layers and would else vanish in their neighbours.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from detrt.profile.layers import Layer
 
@@ -71,15 +70,8 @@ def group_of(layer: Layer) -> str:
 
 def decoder_layer_of(layer: Layer) -> int | None:
     """Number of the decoder layer that a layer works for, by the names of its nodes; None where they do not say."""
-    numbers = [
-        int(match[1]) for source in _decoder_names(layer.sources) if (match := re.search(r"layers[._](\d+)/", source))
-    ]
-    return max(numbers, default=None)
+    found = (_DECODER_LAYER.search(source) for source in layer.sources)
+    return max((int(match[1]) for match in found if match), default=None)
 
 
-def _decoder_names(sources: Sequence[str]) -> Sequence[str]:
-    return [
-        source
-        for source in sources
-        if group_of_node(source) in (SELF_ATTENTION, CROSS_ATTENTION, FFN) and "/" in source
-    ]
+_DECODER_LAYER = re.compile(r"(?:decoder/layers|dec_(?:bbox|score)_head)[._](\d+)")
