@@ -77,7 +77,6 @@ def _stages(profile: EngineProfile) -> list[str]:
     decoder = 0
     for layer, group in zip(profile.layers, profile.groups, strict=True):
         number = groups.decoder_layer_of(layer)
-        decoder = max(decoder, number or 0)
         if layer.work == "sync":
             found.append("")
         elif group in _FRONT:
@@ -89,7 +88,8 @@ def _stages(profile: EngineProfile) -> list[str]:
         elif group == groups.OTHER:
             found.append(next((stage for stage in reversed(found) if stage), "other"))
         else:
-            found.append(f"decoder layer {decoder if number is None else number}")
+            decoder = decoder if number is None else number
+            found.append(f"decoder layer {decoder}")
     return found
 
 
