@@ -56,6 +56,7 @@ class ModelContract:
         class_names: by label; empty where nobody knows them.
         top_k: how many rows a `raw` model's decoding keeps.
         source_sha256: hash of the checkpoint that the model was made from; empty where it is unknown.
+        calibration: how the model was quantised, and on which photos; empty where it was not.
         assumed: names of the fields that were inferred, not read from the file.
     """
 
@@ -74,6 +75,7 @@ class ModelContract:
     family: str = "unknown"
     variant: str = "unknown"
     source_sha256: str = ""
+    calibration: str = ""
     assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from detrt.cli import (
     models,
     predict,
     profile,
+    quantize,
     repair,
 )
 from detrt.cli.app import main

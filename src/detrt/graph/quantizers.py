@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 
 from detrt.errors import GraphError
 from detrt.graph import ops
@@ -38,14 +39,14 @@ class InsertQuantizers:
 
     Attributes:
         onnx_type: element type of the codes.
-        scales: scale of each activation tensor, symmetric (zero point 0).
+        scales: float32 scale of each activation tensor, symmetric (zero point 0); a vector has one an axis-1 slice.
         inputs: (node key, slot) of each activation input to quantise.
         weights: (node key, slot) of each constant input to quantise, and what with.
         biases: replaces the constant (node key, slot).
     """
 
     onnx_type: int
-    scales: Mapping[str, float]
+    scales: Mapping[str, Array]
     inputs: frozenset[tuple[str, int]]
     weights: Mapping[tuple[str, int], QuantizedWeight]
     biases: Mapping[tuple[str, int], Array] = field(default_factory=dict)
@@ -120,17 +121,17 @@ class _Builder:
         self._graph, self._type = graph, onnx_type
         self._done: dict[str, str] = {}
 
-    def activation(self, name: str, scale: float, nodes: list[NodeProto]) -> str:
+    def activation(self, name: str, scale: Array, nodes: list[NodeProto]) -> str:
         if name not in self._done:
-            constants = [self._scale(name, scale), self._zero(name, ())]
-            nodes.append(
-                helper.make_node("QuantizeLinear", [name, *constants], [f"{name}/codes"], name=f"{name}/quantize")
-            )
-            nodes.append(
-                helper.make_node(
-                    "DequantizeLinear", [f"{name}/codes", *constants], [f"{name}/rounded"], name=f"{name}/dequantize"
-                )
-            )
+            constants = [self.constant(f"{name}/scale", np.asarray(scale, np.float32)), self._zero(name, scale.shape)]
+            for kind, source, result in (
+                ("QuantizeLinear", name, f"{name}/codes"),
+                ("DequantizeLinear", f"{name}/codes", f"{name}/rounded"),
+            ):
+                node = helper.make_node(kind, [source, *constants], [result], name=f"{result}/{kind}")
+                if scale.ndim:
+                    node.attribute.append(helper.make_attribute("axis", 1))
+                nodes.append(node)
             self._done[name] = f"{name}/rounded"
         return self._done[name]
 
@@ -151,10 +152,6 @@ class _Builder:
             self._graph.model.graph.initializer.append(numpy_helper.from_array(value, name))
             self._done[name] = name
         return name
-
-    def _scale(self, name: str, scale: float) -> str:
-        self._graph.model.graph.initializer.append(helper.make_tensor(f"{name}/scale", TensorProto.FLOAT, [], [scale]))
-        return f"{name}/scale"
 
     def _zero(self, name: str, shape: tuple[int, ...]) -> str:
         count = 1

@@ -14,6 +14,8 @@ Precision = Literal["int8", "fp8"]
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
+SMALLEST_SCALE = 2.0**-14
+
 
 @dataclass(frozen=True)
 class Format:
@@ -30,9 +32,13 @@ class Format:
     largest: float
 
     def scale(self, largest_value: float | Array) -> Array:
-        """The scale at which `largest_value` is the last that fits; 1 for a tensor of zeros. float32."""
+        """The scale at which `largest_value` is the last that fits; 1 for a tensor of zeros. float32.
+
+        No smaller than FP16's smallest normal number, so that the graph around it can become FP16: TensorRT takes no
+        product whose operands have scales of two types.
+        """
         value = np.asarray(largest_value, np.float64)
-        return np.where(value > 0, value / self.largest, 1.0).astype(np.float32)
+        return np.where(value > 0, np.maximum(value / self.largest, SMALLEST_SCALE), 1.0).astype(np.float32)
 
     def encode(self, values: Array, scale: Array) -> Array:
         """Codes of `values`, rounded half to even and clipped as ONNX's QuantizeLinear does."""

@@ -7,6 +7,7 @@ is 4. Everything else follows from who reaches whom.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from math import log2
 
@@ -146,7 +147,7 @@ class _Finder:
             elif any(self._graph.nodes[source].op_type == "GridSample" for source in sources):
                 found[number] = "output_proj"
         attending = {number for number, group in found.items() if group != "output_proj"}
-        width = self._width(number for number in pairs)
+        width = self._width(pairs)
         for number in sorted(numbers - set(found)):
             if self._reads_boxes(number, found):
                 found[number] = "query_pos"
@@ -196,8 +197,13 @@ class _Finder:
         return found
 
     def _is_residual(self, number: int) -> bool:
-        node = self._graph.nodes[number]
-        return node.op_type == "Add" and not any(name in self._graph.constants for name in node.input)
+        """An addition of two activations; an optimiser may have put it into a Gemm as its third input."""
+        node, constants = self._graph.nodes[number], self._graph.constants
+        if not self._graph.is_float(node.output[0]):
+            return False
+        if node.op_type == "Gemm":
+            return len(node.input) > 2 and bool(node.input[2]) and node.input[2] not in constants
+        return node.op_type == "Add" and not any(name in constants for name in node.input)
 
     def _reads_boxes(self, number: int, found: dict[int, str]) -> bool:
         product = self._products[number]
@@ -218,15 +224,19 @@ class _Finder:
         return len(shape) >= 2 and shape[-1] == 4
 
     def _width(self, pairs: Iterable[int]) -> int | None:
-        """Channels of a query: those of the first residual addition after the attention."""
-        for number in sorted(self._down(pairs)):
-            shape = self._shapes.get(self._graph.nodes[number].output[0], ())
-            if self._is_residual(number) and len(shape) >= 2:
-                return shape[-1]
-        return None
+        """Channels of a query: those that most residual additions after an attention have."""
+        widths = Counter(
+            shape[-1]
+            for number in self._down(pairs)
+            if self._is_residual(number) and (shape := self._shapes.get(self._graph.nodes[number].output[0], ()))
+        )
+        del widths[4], widths[2]
+        return max(widths, key=lambda width: (widths[width], width or 0)) if widths else None
 
     def _joins_residual(self, number: int, width: int | None) -> bool:
         """Whether the product, or the next one after it, is added back to the queries."""
+        if self._is_residual(number):
+            return True
         stack, seen = [(number, 0)], {number}
         while stack:
             here, passed = stack.pop()
@@ -253,7 +263,8 @@ class _Finder:
 
     def _down(self, numbers: Iterable[int]) -> set[int]:
         """Everything computed from the nodes, themselves included."""
-        seen, stack = set(numbers), list(numbers)
+        stack = list(numbers)
+        seen = set(stack)
         while stack:
             for use in self._readers[stack.pop()]:
                 if use.node not in seen:
@@ -263,7 +274,8 @@ class _Finder:
 
     def _up(self, numbers: Iterable[int]) -> set[int]:
         """Everything that the nodes are computed from, themselves included."""
-        seen, stack = set(numbers), list(numbers)
+        stack = list(numbers)
+        seen = set(stack)
         while stack:
             for maker in self._makers[stack.pop()]:
                 if maker not in seen:

@@ -18,9 +18,6 @@ from detrt.quantize.rounding import round_compensated
 
 Array = npt.NDArray[Any]
 
-CANDIDATES = np.exp2(-np.arange(0, 6.5, 0.5))
-"""Ranges to try, relative to the maximum: down to 1/64, in half octaves."""
-
 
 @dataclass(frozen=True)
 class RoundedLayer:
@@ -32,14 +29,14 @@ class RoundedLayer:
 
 
 def round_layer(
-    matrix: Array, samples: Array | None, input_scale: float | None, target: Format, *, compensate: bool
+    matrix: Array, samples: Array | None, input_scale: Array | None, target: Format, *, compensate: bool
 ) -> RoundedLayer:
     """Round a product's weight, and find the mean error of its output.
 
     Args:
         matrix: (groups, outputs, columns) float32, the weight.
         samples: (groups, patches, columns) float32, what it multiplies; None where nobody sampled it.
-        input_scale: scale of the quantised input.
+        input_scale: scale of the quantised input; one that differs from token to token is left out of the mean.
         target: the narrow type.
         compensate: round so that errors cancel, and correct the bias; else to the nearest, as it comes.
     """
@@ -53,28 +50,9 @@ def round_layer(
         ]
     )
     rounded = codes.astype(np.float32) * scales[..., None]
-    seen = samples if input_scale is None else target.round_trip(samples, np.asarray(input_scale, np.float32))
+    seen = samples if input_scale is None or input_scale.ndim else target.round_trip(samples, input_scale)
     error = _output(rounded, seen.mean(1, keepdims=True)) - _output(matrix, samples.mean(1, keepdims=True))
     return RoundedLayer(codes, scales, -error.reshape(-1).astype(np.float32))
-
-
-def output_errors(matrix: Array, samples: Array, largest: float, target: Format) -> Array:
-    """How much quantising the input hurts the output, for every range in `CANDIDATES` times `largest`.
-
-    The measure is the squared error of the output relative to its own square, position by position, its mean taken
-    out. So a few huge activations do not speak for all the places where the small ones carry the picture, as they do
-    in the mean squared error of the tensor.
-    """
-    exact = _output(matrix, samples)
-    power = np.square(exact - exact.mean(1, keepdims=True)).sum(-1)
-    power += 1e-2 * power.mean() + 1e-20
-    errors = []
-    for share in CANDIDATES:
-        scale = target.scale(largest * float(share))
-        change = _output(matrix, target.round_trip(samples, scale)) - exact
-        change -= change.mean(1, keepdims=True)
-        errors.append(float((np.square(change).sum(-1) / power).mean()))
-    return np.array(errors)
 
 
 def _output(matrix: Array, samples: Array) -> Array:

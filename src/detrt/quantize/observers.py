@@ -21,7 +21,7 @@ from detrt.runtime.onnxruntime import OnnxRuntime
 
 Array = npt.NDArray[Any]
 
-SAMPLES = 2048
+SAMPLES = 1024
 """Patches a product, over all photos: some hundred times fewer than there are, and enough for means and covariances."""
 
 
@@ -32,11 +32,13 @@ class Observation:
     Attributes:
         photos: how many photos went in.
         histograms: by tensor.
+        token_maxima: by tensor of shape (1, tokens, channels), the largest magnitude of each token.
         samples: by product, (groups, patches, columns) float32; see `layout.patches_of`.
     """
 
     photos: int
     histograms: Mapping[str, Histogram]
+    token_maxima: Mapping[str, Array]
     samples: Mapping[str, Array]
 
 
@@ -60,6 +62,7 @@ def observe(
     histograms = {name: Histogram() for name in tensors}
     sampled = [product for product in products if can_be_sampled(graph.nodes[product.node], product)]
     samples: dict[str, list[Array]] = {product.key: [] for product in sampled}
+    maxima: dict[str, Array] = {}
     rng = np.random.default_rng(seed)
     each = max(1, math.ceil(SAMPLES / max(total, 1)))
     photos = 0
@@ -70,6 +73,9 @@ def observe(
                 histograms[name].add(values[name])
                 if histograms[name].non_finite:
                     raise _non_finite(name, histograms[name].non_finite, photos)
+                if values[name].ndim == 3 and len(values[name]) == 1:
+                    largest = np.abs(values[name]).max((0, 2))
+                    maxima[name] = np.maximum(maxima.get(name, largest), largest)
             for product in sampled:
                 assert product.weight
                 node, kernel = graph.nodes[product.node], tuple(graph.constants[product.weight].dims)
@@ -78,7 +84,9 @@ def observe(
             progress("Calibrating", photos, total)
     if not photos:
         raise UsageError("There is no photo to calibrate on.", "Give a folder of photos: --calib DIR")
-    return Observation(photos, histograms, {key: np.concatenate(parts, axis=1) for key, parts in samples.items()})
+    return Observation(
+        photos, histograms, maxima, {key: np.concatenate(parts, axis=1) for key, parts in samples.items()}
+    )
 
 
 def _with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:

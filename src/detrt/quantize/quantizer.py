@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,13 @@ from detrt.graph.quantizers import InsertQuantizers, QuantizedWeight
 from detrt.graph.residuals import residual_inputs
 from detrt.quantize import layout
 from detrt.quantize.formats import FORMATS, Format, Precision
-from detrt.quantize.layer import CANDIDATES, RoundedLayer, output_errors, round_layer
+from detrt.quantize.layer import RoundedLayer, round_layer
 from detrt.quantize.observers import Observation
 from detrt.quantize.ranges import Method, choose_range
 
 Array = npt.NDArray[Any]
 Place = tuple[str, int]
+Ranges = Literal["max", "percentile", "mse", "entropy", "per-token"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,17 @@ class Settings:
 
     Attributes:
         precision: the narrow type.
-        method: how each activation's range is chosen. `output` takes the one that changes the outputs of the products
-            that read it the least (see `layer.output_errors`); `ranges.choose_range` tells of the others.
-        percentile: of the method `percentile`.
+        ranges: how the range of a convolution's input is chosen; see `ranges.choose_range`.
+        linear_ranges: the same for inputs of matrix products that no convolution reads. `per-token` gives each token
+            the scale of its own maximum, as the origin's configurations do; it ties the model to its tokens' order.
+        percentile: of percentile ranges, 0..100.
         compensate: round weights so that their errors cancel, and take the mean errors out of the biases.
         residuals: quantise the skipping branch of a residual addition too, so that it fuses into the convolution.
     """
 
     precision: Precision
-    method: Method = "output"
+    ranges: Ranges = "percentile"
+    linear_ranges: Ranges = "percentile"
     percentile: float = 99.99
     compensate: bool = True
     residuals: bool = False
@@ -57,11 +60,9 @@ class Quantizer:
         self._observed = observed
         self._target: Format = FORMATS[settings.precision]
         self._layers: dict[str, tuple[RoundedLayer, QuantizedWeight]] = {}
-        self._readers: dict[str, list[Product]] = {}
-        for product in products:
-            for name in product.activations:
-                self._readers.setdefault(name, []).append(product)
-        self._ranges: dict[str, float] = {}
+        convolved = {name for product in products if "Conv" in product.op for name in product.activations}
+        self._linear = {name for product in products for name in product.activations} - convolved
+        self._scales: dict[str, Array] = {}
 
     def model(self, keys: Collection[str]) -> onnx.ModelProto:
         """The model with the products `keys` quantised, the rest as it was."""
@@ -79,15 +80,20 @@ class Quantizer:
         insert = InsertQuantizers(self._target.onnx_type, scales, frozenset(inputs), weights, biases)
         return insert(self.graph.model).model
 
-    def range(self, tensor: str) -> float:
-        """The largest magnitude of an activation that is represented."""
-        if tensor not in self._ranges:
-            self._ranges[tensor] = self._chosen_range(tensor)
-        return self._ranges[tensor]
-
-    def scale(self, tensor: str) -> float:
-        """The scale of an activation."""
-        return float(self._target.scale(self.range(tensor)))
+    def scale(self, tensor: str) -> Array:
+        """The scale of an activation: float32, of shape () or (tokens,)."""
+        if tensor not in self._scales:
+            ranges = self.settings.linear_ranges if tensor in self._linear else self.settings.ranges
+            per_token = self._observed.token_maxima.get(tensor) if ranges == "per-token" else None
+            if per_token is not None:
+                self._scales[tensor] = self._target.scale(per_token)
+            else:
+                method: Method = "max" if ranges == "per-token" else ranges
+                largest = choose_range(
+                    self._observed.histograms[tensor], method, self._target, percentile=self.settings.percentile
+                )
+                self._scales[tensor] = self._target.scale(largest)
+        return self._scales[tensor]
 
     def macs_share(self, keys: Collection[str], total: int) -> float:
         """Share (0..1) of `total` multiply-accumulates that the products `keys` do."""
@@ -95,20 +101,6 @@ class Quantizer:
 
     def _tensors(self, places: Collection[Place]) -> set[str]:
         return {self.graph.nodes[self.graph.producer[key]].input[slot] for key, slot in places}
-
-    def _chosen_range(self, tensor: str) -> float:
-        histogram = self._observed.histograms[tensor]
-        if self.settings.method != "output":
-            return choose_range(histogram, self.settings.method, self._target, percentile=self.settings.percentile)
-        if not histogram.largest:
-            return 0.0
-        errors = np.zeros(len(CANDIDATES))
-        for product in self._readers.get(tensor, ()):
-            samples = self._observed.samples.get(product.key)
-            if samples is not None:
-                matrix = layout.as_matrix(layout.weight_of(self.graph, product), product, len(samples))
-                errors += output_errors(matrix, samples, histogram.largest, self._target)
-        return histogram.largest * float(CANDIDATES[int(np.argmin(errors))])
 
     def _rounded(self, product: Product) -> tuple[RoundedLayer, QuantizedWeight]:
         if product.key not in self._layers:

@@ -9,7 +9,7 @@ import numpy as np
 from detrt.quantize.formats import Doubles, Format
 from detrt.quantize.histogram import CENTERS, HIGH, LOW, Histogram
 
-Method = Literal["max", "percentile", "mse", "entropy", "output"]
+Method = Literal["max", "percentile", "mse", "entropy"]
 
 _CANDIDATES = np.exp2(np.linspace(-6, 0, 97))  # from the maximum down to 1/64 of it, in sixteenths of an octave
 _ENTROPY_BINS = 2048  # as in TensorRT's own calibration

@@ -1,0 +1,155 @@
+"""`detrt quantize`: an ONNX model whose products run on 8 bits, and the AP that this costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from detrt.cli import options
+from detrt.cli.app import app
+from detrt.cli.console import err, out, progress_bars
+from detrt.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from detrt.quantize.run import Report
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  detrt quantize model.onnx --calib photos/ -o model.int8.onnx\n
+  detrt quantize model.onnx --calib photos/ -o model.fp8.onnx --precision fp8 --target-drop 0.5 --budget 20\n
+  detrt quantize model.onnx --calib photos/ -o model.int8.onnx --recipe my.yaml --rest fp16\n
+  detrt quantize model.onnx --calib photos/ -o model.int8.onnx --annotations val.json --images val/\n
+"""
+
+Calib = Annotated[
+    list[str], typer.Option("--calib", metavar="DIR", help="Photos to calibrate on: a folder, a glob. Repeatable.")
+]
+Photos = Annotated[int, typer.Option("--photos", min=1, help="How many of them at most.")]
+Seed = Annotated[int, typer.Option(help="Of the choice among them.")]
+PrecisionOption = Annotated[Literal["int8", "fp8"], typer.Option("--precision", help="The narrow type.")]
+RecipeOption = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="safe, default, max, entropy, percentile, conv-only, backbone-encoder, q_config_1..3, or a YAML file.",
+    ),
+]
+Annotations = Annotated[
+    Path | None, typer.Option(metavar="JSON", help="COCO's instances file, to judge the result by; with --images.")
+]
+Images = Annotated[Path | None, typer.Option(metavar="DIR", help="The folder of its photos.")]
+
+
+@app.command(epilog=EXAMPLES)
+def quantize(
+    model: options.Model,
+    calib: Calib,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="MODEL.int8.onnx or .fp8.onnx by default.")
+    ] = None,
+    precision: PrecisionOption = "int8",
+    recipe: RecipeOption = "safe",
+    target_drop: Annotated[
+        float | None,
+        typer.Option(metavar="AP", min=0.0, help="Search for the most that can be quantised at this loss."),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="MIN", min=0.0, help="Minutes after which the search tries no more.")
+    ] = None,
+    rest: Annotated[
+        Literal["fp32", "fp16"], typer.Option(help="Type of what is not quantised. FP32 leaves it to `detrt build`.")
+    ] = "fp32",
+    annotations: Annotations = None,
+    images: Images = None,
+    photos: Photos = 256,
+    seed: Seed = 0,
+    contract: options.Contract = None,
+) -> None:
+    """Quantise a model to INT8 or FP8, and measure on the result what it costs."""
+    from detrt.evaluate import coco_dataset
+    from detrt.models.registry import resolve_model
+    from detrt.quantize.recipe import load_recipe
+    from detrt.quantize.run import quantize as run
+    from detrt.quantize.workbench import open_workbench
+
+    if (annotations is None) != (images is None):
+        raise UsageError("--annotations and --images go together.", "Give both, or neither.")
+    source = resolve_model(model)
+    chosen = load_recipe(recipe)
+    labelled = coco_dataset(annotations, images) if annotations and images else None
+    bench = open_workbench(
+        source,
+        calib,
+        limit=photos,
+        seed=seed,
+        overrides=options.contract_overrides(contract),
+        skipped=_tell_skipped,
+    )
+    target = output or Path(source).with_suffix(f".{precision}.onnx")
+    try:
+        with progress_bars() as progress:
+            report = run(
+                bench,
+                target,
+                precision=precision,
+                recipe=chosen,
+                target_drop=target_drop,
+                budget=60 * budget if budget is not None else float("inf"),
+                rest=rest,
+                labelled=labelled,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        err.print(f"What was measured is kept in {bench.cache}; the same command goes on from there.")
+        raise
+    _print(report)
+
+
+def _tell_skipped(error: ImageError) -> None:
+    err.print(f"[yellow]Skipped:[/] {escape(str(error))}")
+
+
+def _print(report: Report) -> None:
+    judged = report.judged
+    out.print(f"{report.output}: {report.precision.upper()}, {report.macs_share:.1%} of the MACs of Conv and MatMul")
+    if judged.ap is not None and judged.float_ap is not None:
+        out.print(f"AP {judged.ap:.2f}, the float model's {judged.float_ap:.2f}: {judged.ap - judged.float_ap:+.2f}")
+    out.print(
+        f"Agreement with the float model on calibration photos: {100 - judged.loss.points:.1f} "
+        f"(mean squared change of a detection {judged.loss.change:.2g})"
+    )
+    if report.left_out:
+        out.print(_left_out(report))
+    if report.target_drop is not None:
+        _tell_target(report)
+    out.print(f"[dim]{report.seconds:.0f} s; calibrated on {report.photos}[/]")
+
+
+def _left_out(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, title="Left float", title_justify="left")
+    for name, right in (("product", False), ("part", False), ("MACs", True), ("why", False)):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    shown = report.left_out[:12]
+    for name, group, share, why in shown:
+        table.add_row(escape(name), group, f"{share:.1%}", why)
+    if rest := report.left_out[len(shown) :]:
+        share = sum(row[2] for row in rest)
+        table.add_row(f"and {len(rest)} more", "", f"{share:.1%}", f"see {Path(report.output).with_suffix('.json')}")
+    return table
+
+
+def _tell_target(report: Report) -> None:
+    drop = report.judged.ap_drop
+    if drop is not None and report.target_drop is not None and drop > report.target_drop:
+        err.print(
+            f"[yellow]The AP fell by {drop:.2f}, more than the {report.target_drop:g} aimed at:[/] calibration photos "
+            "said less. Give a smaller --target-drop."
+        )
+    if not report.complete:
+        err.print("The budget ended the search before everything left out had been tried again; more may fit.")

@@ -1,0 +1,91 @@
+"""What a quantised model loses, measured once and remembered, so that an interrupted search goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from detrt.contract import ModelContract
+from detrt.detections import Detections
+from detrt.progress import Progress, silent
+from detrt.quantize.agreement import Agreement, detections_of
+from detrt.quantize.calibration import CalibrationSet
+from detrt.quantize.quantizer import Quantizer
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What quantisation did to the detections.
+
+    Attributes:
+        points: 100 minus the agreement with the float model; says how much is lost.
+        change: see `Agreement.change`; says which of two small losses is the smaller.
+    """
+
+    points: float
+    change: float
+
+
+class Reference:
+    """The float model's own detections, run once for as many photos as anybody asks for."""
+
+    def __init__(self, model: onnx.ModelProto, contract: ModelContract, photos: CalibrationSet) -> None:
+        self._model, self.contract, self.photos = model, contract, photos
+        self._found: list[Detections] = []
+        self._truth: dict[int, Agreement] = {}
+
+    def truth(self, count: int, progress: Progress = silent) -> Agreement:
+        """What to score others against on the first `count` photos."""
+        if len(self._found) < count:
+            chosen = self.photos.first(count)
+            stage = "Running the float model"
+            self._found = detections_of(
+                self._model, self.contract, chosen, total=len(chosen), progress=progress, stage=stage
+            )
+        if count not in self._truth:
+            self._truth[count] = Agreement(self._found[:count])
+        return self._truth[count]
+
+    def loss(self, model: onnx.ModelProto, count: int, progress: Progress = silent, stage: str = "Comparing") -> Loss:
+        """What `model` loses on the first `count` photos."""
+        truth = self.truth(count, progress)
+        chosen = self.photos.first(count)
+        found = detections_of(model, self.contract, chosen, total=len(chosen), progress=progress, stage=stage)
+        return Loss(100.0 - truth(found), truth.change(found))
+
+
+class Losses:
+    """Losses by what is quantised, each measured once.
+
+    Attributes:
+        measured: how many candidates were run, rather than remembered.
+    """
+
+    def __init__(self, reference: Reference, quantizer: Quantizer, journal: Path) -> None:
+        """Remember in `journal`, a line a candidate; what it holds of an earlier run counts."""
+        self.reference, self._quantizer, self._journal = reference, quantizer, journal
+        self.measured = 0
+        self._known: dict[str, Loss] = {}
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        if journal.is_file():
+            for line in journal.read_text().splitlines():
+                try:
+                    name, points, change = json.loads(line)
+                except ValueError:  # the line that an interrupt cut off
+                    continue
+                self._known[str(name)] = Loss(float(points), float(change))
+
+    def of(self, keys: Collection[str], photos: int) -> Loss:
+        """What quantising the products `keys` loses on the first `photos` photos."""
+        name = f"{photos}:{hashlib.sha256('|'.join(sorted(keys)).encode()).hexdigest()}"
+        if name not in self._known:
+            self._known[name] = self.reference.loss(self._quantizer.model(keys), photos)
+            self.measured += 1
+            with self._journal.open("a") as file:
+                file.write(json.dumps([name, self._known[name].points, self._known[name].change]) + "\n")
+        return self._known[name]

@@ -1,0 +1,240 @@
+"""From a float ONNX model and photos to the quantised model that ships, and what can be said of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import onnx
+
+from detrt.contract import ModelContract
+from detrt.detector import Detector
+from detrt.evaluate import CocoDataset, evaluate
+from detrt.files import sha256_of, whole
+from detrt.graph import onnx_file
+from detrt.graph.precision import with_precision
+from detrt.graph.ranges import measure_ranges
+from detrt.progress import Progress, silent
+from detrt.quantize.cache import cache_folder, cache_key
+from detrt.quantize.formats import Precision
+from detrt.quantize.measure import Loss
+from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
+from detrt.quantize.quantizer import Quantizer
+from detrt.quantize.recipe import Recipe
+from detrt.quantize.search import Effort, Found, search
+from detrt.quantize.sensitivity import PartLoss, parts_by_group, parts_by_product
+from detrt.quantize.workbench import Workbench
+from detrt.runtime.onnxruntime import OnnxRuntime
+
+Rest = Literal["fp32", "fp16"]
+
+POINTS_PER_AP = 10.0
+"""Points of agreement with the float model that go with one AP, on the safe side: docs/quantisation.md has the
+measurements. AP itself needs labels, and a search may not look at those that its result is judged by."""
+
+FINEST_SEARCH = 3e12
+"""Multiply-accumulates of all runs of a sensitivity by product, up to which the search measures products rather than
+groups. Some minutes on two cores. A number of the graph and not of the clock, so that every machine searches alike."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was measured on the model that ships.
+
+    Attributes:
+        loss: against the float model, on calibration photos.
+        ap, float_ap: COCO AP of it and of the float model, where labels were given.
+    """
+
+    loss: Loss
+    ap: float | None = None
+    float_ap: float | None = None
+
+    @property
+    def ap_drop(self) -> float | None:
+        """AP that quantisation has cost."""
+        return None if self.ap is None or self.float_ap is None else self.float_ap - self.ap
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done and what came of it.
+
+    Attributes:
+        output: the model that ships.
+        precision, recipe, rest: as asked.
+        photos: how the calibration photos were chosen.
+        macs_share: share (0..1) of the multiply-accumulates of convolutions and matrix products that are quantised.
+        left_out: what stays float, as (name, group, share of the multiply-accumulates, why).
+        parts: what each part lost alone; empty where no search was made.
+        target_drop: as asked.
+        complete: False where the budget ended the search early.
+        judged: measured on the model that ships.
+        seconds: of the whole.
+    """
+
+    output: str
+    precision: Precision
+    recipe: str
+    rest: Rest
+    photos: str
+    macs_share: float
+    left_out: tuple[tuple[str, str, float, str], ...]
+    parts: tuple[PartLoss, ...]
+    target_drop: float | None
+    complete: bool
+    judged: Judged
+    seconds: float
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        with whole(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1, default=sorted))
+
+
+def quantize(
+    bench: Workbench,
+    output: Path,
+    *,
+    precision: Precision,
+    recipe: Recipe,
+    target_drop: float | None = None,
+    budget: float = math.inf,
+    rest: Rest = "fp32",
+    labelled: CocoDataset | None = None,
+    progress: Progress = silent,
+) -> Report:
+    """Quantise, write the model whole, and judge it.
+
+    Args:
+        bench: the model and its photos.
+        output: the ONNX file to write; the report goes beside it as `.json`.
+        precision: the narrow type.
+        recipe: how.
+        target_drop: AP that may be lost at most. The recipe's `only` and `skip` are then left to the search, which
+            looks at calibration photos alone.
+        budget: seconds after which the search tries no more.
+        rest: type of everything that is not quantised.
+        labelled: photos with boxes to judge the result on; the search does not see them.
+        progress: told of every stage.
+
+    Raises:
+        DetrtError: see `open_workbench`; or activations are not finite, or ModelOpt is missing or fails.
+    """
+    started = time.monotonic()
+    found: Found | None = None
+    if recipe.placement == "modelopt" and not recipe.mend:
+        calibration = recipe.modelopt_calibration
+        model = quantized_by_modelopt(bench.float_model, bench.contract, bench.photos, precision, calibration)
+        keys = placed_by_modelopt(model, bench.products)
+    else:
+        quantizer = bench.quantizer(recipe.settings(precision), progress)
+        if target_drop is not None:
+            effort = Effort(seconds=budget - (time.monotonic() - started))
+            found = _searched(bench, quantizer, target_drop, effort, progress)
+            keys = found.keys
+        else:
+            keys = _placed(bench, recipe, precision)
+        model = quantizer.model(keys) if keys else bench.graph.model
+    if rest == "fp16":
+        model = _halved(model, bench, progress)
+    contract = bench.contract.replaced(calibration=f"{precision}, recipe {recipe.name}, {bench.photos.choice}")
+    model = onnx_file.with_contract(model, contract)
+    onnx_file.save(model, output)
+    judged = _judged(bench, output, model, contract, labelled, progress)
+    report = Report(
+        output=str(output),
+        precision=precision,
+        recipe=recipe.name,
+        rest=rest,
+        photos=bench.photos.choice,
+        macs_share=sum(product.macs for product in bench.products if product.key in keys) / max(bench.macs, 1),
+        left_out=_left_out(bench, keys, recipe, found),
+        parts=found.parts if found else (),
+        target_drop=target_drop,
+        complete=found.complete if found else True,
+        judged=judged,
+        seconds=time.monotonic() - started,
+    )
+    report.save(output.with_suffix(".json"))
+    return report
+
+
+def _searched(bench: Workbench, quantizer: Quantizer, target_drop: float, effort: Effort, progress: Progress) -> Found:
+    fine = bench.macs * effort.part_photos * len(bench.products) <= FINEST_SEARCH
+    parts = (parts_by_product if fine else parts_by_group)(bench.products, bench.groups)
+    losses = bench.losses(quantizer)
+    return search(losses, parts, POINTS_PER_AP * target_drop, effort, progress=progress)
+
+
+def _placed(bench: Workbench, recipe: Recipe, precision: Precision) -> frozenset[str]:
+    chosen = recipe.selected(bench.products, bench.groups)
+    if recipe.placement == "modelopt":
+        few = islice(bench.photos, 2)  # only the placement is wanted, and that does not depend on the photos
+        placed = quantized_by_modelopt(bench.float_model, bench.contract, few, precision, "max")
+        chosen &= placed_by_modelopt(placed, bench.products)
+    return chosen
+
+
+def _halved(model: onnx.ModelProto, bench: Workbench, progress: Progress) -> onnx.ModelProto:
+    """Everything between the quantisers in FP16, but for what photos show would not survive it."""
+    feeds = [photo.feeds for photo in bench.photos.first(16)]
+    return with_precision(model, "fp16", ranges=measure_ranges(model, feeds, progress=progress)).model
+
+
+def _judged(
+    bench: Workbench,
+    output: Path,
+    model: onnx.ModelProto,
+    contract: ModelContract,
+    labelled: CocoDataset | None,
+    progress: Progress,
+) -> Judged:
+    count = min(len(bench.photos), Effort().whole_photos)
+    loss = bench.reference.loss(model, count, progress, "Comparing with the float model")
+    if labelled is None:
+        return Judged(loss)
+    ap = _ap(output, contract, labelled, progress, "AP of the quantised model")
+    return Judged(loss, ap, _ap(bench.source, contract, labelled, progress, "AP of the float model"))
+
+
+def _ap(file: Path, contract: ModelContract, labelled: CocoDataset, progress: Progress, stage: str) -> float:
+    """COCO AP of an ONNX file on the CPU; what an earlier run has computed counts."""
+    model_hash = sha256_of(file)
+    journal = cache_folder("ap") / f"{cache_key(model_hash, repr(labelled.photos))}.jsonl"
+    known = journal.with_suffix(".json")
+    if known.is_file():
+        return float(json.loads(known.read_text()))
+    with Detector(OnnxRuntime(file, device="cpu"), contract) as detector:
+        done = evaluate(
+            detector,
+            labelled,
+            journal=journal,
+            model_hash=model_hash,
+            resume=True,
+            progress=lambda _, done, total: progress(stage, done, total),
+        )
+    with whole(known) as part:
+        part.write_text(json.dumps(done.scores.ap))
+    return done.scores.ap
+
+
+def _left_out(
+    bench: Workbench, keys: frozenset[str], recipe: Recipe, found: Found | None
+) -> tuple[tuple[str, str, float, str], ...]:
+    """Every product that stays float, with why, largest first."""
+    losses = {key: part for part in (found.parts if found else ()) for key in part.part.keys}
+    total = max(bench.macs, 1)
+    rows = []
+    for product in bench.products:
+        if product.key in keys:
+            continue
+        part = losses.get(product.key)
+        why = f"moves the detections by {part.loss.change:.2g} alone" if part else f"the recipe {recipe.name} says so"
+        rows.append((product.name, bench.groups[product.key], product.macs / total, why))
+    return tuple(sorted(rows, key=lambda row: (-row[2], row[0])))

@@ -1,0 +1,135 @@
+"""A model made ready for quantisation: at an opset that knows the narrow types, its parts known, its photos chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from detrt.contract import ModelContract
+from detrt.detector import contract_of
+from detrt.errors import GraphError, ImageError
+from detrt.files import sha256_of
+from detrt.graph import onnx_file
+from detrt.graph.index import GraphIndex
+from detrt.graph.macs import count_macs
+from detrt.graph.products import Product, find_products
+from detrt.graph.quantizers import OPSET, at_opset, refuse_quantized
+from detrt.progress import Progress, silent
+from detrt.quantize.cache import cache_folder, cache_key, load_observation, save_observation
+from detrt.quantize.calibration import CalibrationSet, calibration_set
+from detrt.quantize.groups import find_groups
+from detrt.quantize.measure import Losses, Reference
+from detrt.quantize.observers import Observation, observe
+from detrt.quantize.quantizer import Quantizer, Settings
+from detrt.runtime.onnxruntime import OnnxRuntime
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Everything that quantising one model starts from.
+
+    Attributes:
+        source: the float model's file.
+        float_model: as it was read.
+        graph: the same at opset 19 or higher.
+        contract: of the model.
+        photos: to calibrate on.
+        model_hash: SHA-256 of the file.
+    """
+
+    source: Path
+    float_model: onnx.ModelProto
+    graph: GraphIndex
+    contract: ModelContract
+    photos: CalibrationSet
+    model_hash: str
+
+    @cached_property
+    def products(self) -> tuple[Product, ...]:
+        """What could be quantised."""
+        return find_products(self.graph)
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """The part of the detector that each product belongs to."""
+        return find_groups(self.graph, self.products)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of every convolution and matrix product, those that nobody can quantise included."""
+        return count_macs(self.graph.model).total
+
+    @cached_property
+    def cache(self) -> Path:
+        """Where what is found out about this model on these photos is kept."""
+        return cache_folder(cache_key(self.model_hash, self.photos.fingerprint()))
+
+    def observation(self, progress: Progress = silent) -> Observation:
+        """What calibration sees; read from the cache where it has been seen before."""
+        kept = self.cache / "calibration.npz"
+        observed = load_observation(kept)
+        if observed is None:
+            feeds = (photo.feeds for photo in self.photos)
+            observed = observe(self.graph, self.products, feeds, total=len(self.photos), progress=progress)
+            save_observation(kept, observed)
+        return observed
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The float model's own detections."""
+        return Reference(self.graph.model, self.contract, self.photos)
+
+    def losses(self, quantizer: Quantizer) -> Losses:
+        """Losses of what `quantizer` makes, remembered beside the calibration."""
+        return Losses(self.reference, quantizer, self.cache / f"losses-{cache_key(repr(quantizer.settings))}.jsonl")
+
+    def quantizer(self, settings: Settings, progress: Progress = silent) -> Quantizer:
+        """A quantiser of this model."""
+        return Quantizer(self.graph, self.products, self.observation(progress), settings)
+
+
+def open_workbench(
+    model: str | os.PathLike[str],
+    photos: Sequence[str],
+    *,
+    limit: int = 256,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+    skipped: Callable[[ImageError], None] = lambda error: None,
+) -> Workbench:
+    """Read a float ONNX model, and choose photos for it.
+
+    Args:
+        model: path of the ONNX file; any exporter's, as long as its signature is one that detrt serves.
+        photos: folders, globs and files.
+        limit: how many photos at most.
+        seed: of the choice.
+        overrides: fields of the contract that a foreign model does not state.
+        skipped: told of each photo that cannot be read.
+
+    Raises:
+        ModelError, ContractError: no such model, or none that detrt can serve.
+        GraphError: it is quantised or in half precision already, or holds nothing to quantise.
+        ImageError, UsageError: no photos.
+    """
+    source = Path(model)
+    float_model = onnx_file.load(source)
+    refuse_quantized(float_model)
+    with OnnxRuntime(source, device="cpu") as runtime:
+        contract = contract_of(runtime, overrides or {})
+    chosen = calibration_set(photos, contract, limit=limit, seed=seed, skipped=skipped)
+    graph = GraphIndex(at_opset(float_model, OPSET))
+    graph.refuse_narrow()
+    bench = Workbench(source, float_model, graph, contract, chosen, sha256_of(source))
+    if not bench.products:
+        raise GraphError(
+            f"{source} holds no float32 convolution or matrix product with a constant.",
+            "Start from the float32 export of a detector.",
+        )
+    return bench
