@@ -22,6 +22,7 @@ EXAMPLES = """
 
   detrt compare model.onnx model.engine --images photos/\n
   detrt compare model.onnx model_int8.onnx --images photos/ --layers\n
+  detrt compare checkpoint.pth model.onnx --images photos/\n
   detrt compare model.onnx marked.engine --images photos/ --layers --json difference.json
 """
 
@@ -30,7 +31,9 @@ _COLORS = {"same": "green", "drifts": "yellow", "broken": "red"}
 
 @app.command(epilog=EXAMPLES)
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="The reference: an ONNX file, an engine, or a name.")],
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="The reference: an ONNX file, an engine, a checkpoint, or a name.")
+    ],
     second: Annotated[str, typer.Argument(metavar="B", help="The model to judge.")],
     images: Annotated[list[str], typer.Option(metavar="DIR", help="Photos, folders or globs. May be repeated.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos.")] = None,
@@ -44,8 +47,8 @@ def compare(
     """Compare what two models find, whatever the order of their detections; then their tensors."""
     from detrt.compare.detectors import compare_detectors
     from detrt.compare.files import compare_layers_of
+    from detrt.compare.opening import open_detector
     from detrt.compare.report import write_json
-    from detrt.detector import Detector
     from detrt.images.sources import find_files
     from detrt.models.registry import resolve_model
 
@@ -53,8 +56,8 @@ def compare(
     photos = find_files(images)[:limit]
     overrides = options.contract_overrides(contract)
     with (
-        Detector.open(paths[0], device=device, overrides=overrides) as one,
-        Detector.open(paths[1], device=device, overrides=overrides) as other,
+        open_detector(paths[0], device=device, overrides=overrides) as one,
+        open_detector(paths[1], device=device, overrides=overrides) as other,
         progress_bars() as progress,
     ):
         found = compare_detectors(one, other, photos, threshold=threshold, progress=progress)

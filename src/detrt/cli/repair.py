@@ -113,7 +113,7 @@ class _Photos(NamedTuple):
 
 def _judge(reference: Path, photos: _Photos, build: Build, name: str, device: str, overrides: dict[str, Any]) -> Judge:
     from detrt.compare.judges import AgreementJudge, ApJudge
-    from detrt.detector import Detector
+    from detrt.compare.opening import open_detector
     from detrt.evaluate import coco_dataset
     from detrt.images.sources import find_files
 
@@ -122,7 +122,7 @@ def _judge(reference: Path, photos: _Photos, build: Build, name: str, device: st
             raise UsageError("Annotations belong to one folder of photos.", "Give --images once.")
         dataset = coco_dataset(photos.annotations, Path(photos.images[0]), limit=photos.limit)
         return ApJudge(dataset, build, name=name, overrides=overrides)
-    with Detector.open(reference, device=device, overrides=overrides) as detector:
+    with open_detector(reference, device=device, overrides=overrides) as detector:
         return AgreementJudge(detector, find_files(photos.images)[: photos.limit], build, name=f"{name}|{reference}")
 
 

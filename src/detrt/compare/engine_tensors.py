@@ -13,12 +13,15 @@ import onnx
 
 from detrt.compare.unfused import onnx_names
 from detrt.engine.flavour import Flavour
-from detrt.engine.network import dtype_of
 from detrt.profile.inspector_json import layers_from_json
 from detrt.runtime.base import Array
 from detrt.runtime.engine_session import EngineSession
 from detrt.runtime.gpu import Gpu
 from detrt.runtime.watched_engine import watched
+
+_NUMPY = {
+    "FLOAT": "float32", "HALF": "float16", "BF16": "uint16", "INT32": "int32", "INT64": "int64", "BOOL": "bool",
+}  # fmt: skip
 
 
 class EngineTensors:
@@ -91,7 +94,9 @@ def _listener(flavour: Flavour, gpu: Gpu, shown: dict[str, Array]) -> object:
         trt.IDebugListener.__init__(native)
 
     def process(native: Any, address: Any, location: Any, kind: Any, shape: Any, name: str, stream: int) -> bool:
-        dtype = np.dtype(dtype_of(kind)) if kind.name != "BF16" else np.dtype(np.uint16)
+        if kind.name not in _NUMPY:
+            return True  # codes of four or eight bits, which mean nothing without their scales
+        dtype = np.dtype(_NUMPY[kind.name])
         array = np.empty(tuple(int(axis) for axis in shape), dtype)
         if array.nbytes:
             pinned = gpu.pin(array.nbytes)
