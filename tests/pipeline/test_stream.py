@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +69,28 @@ def test_a_broken_item_fails_alone(detector: Detector, batch: int) -> None:
     assert [outcome.item.name for outcome in outcomes if outcome.error] == ["item 2", "item 5", "item 6"]
     good = [level_of(o.detections.scores[0]) for o in outcomes if o.detections]
     assert good == [0, 1, 3, 4, 7, 8]
+
+
+def test_a_broken_item_is_gone_with_its_outcome(detector: Detector) -> None:
+    """No cycle holds it until the garbage collector comes round: one photo in a hundred adds up."""
+    gone: list[weakref.ref[Canned]] = []
+
+    def source() -> Iterator[Canned]:
+        for level in range(40):
+            item = Canned(level, broken=level % 2 == 0)
+            gone.append(weakref.ref(item))
+            yield item
+
+    gc.collect()
+    gc.disable()
+    try:
+        for outcome in detect_stream(detector, source(), batch=3):
+            assert (outcome.error is None) == bool(outcome.detections)
+        del outcome
+        time.sleep(0.1)  # for threads to let go of their last
+        assert not [level for level, item in enumerate(gone) if item() is not None]
+    finally:
+        gc.enable()
 
 
 def test_a_batch_of_broken_items_runs_nothing(detector: Detector) -> None:

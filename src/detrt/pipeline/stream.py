@@ -125,7 +125,10 @@ class _Crew:
 
 
 def _loaded_or_error(future: Future[Loaded]) -> Loaded | DetrtError:
-    try:
+    """Without the error's traceback: its frames would hold the future that holds the error, and the photo, for long."""
+    error = future.exception()
+    if error is None:
         return future.result()
-    except DetrtError as error:
-        return error
+    if isinstance(error, DetrtError):
+        return error.with_traceback(None)
+    raise error
