@@ -16,7 +16,7 @@ from detrt.graph.onnx_file import load
 from detrt.runtime.base import Array, Runtime
 from detrt.runtime.onnxruntime import OnnxRuntime
 
-AT_ONCE = 120
+AT_ONCE = 60
 """Tensors that one run returns: more would fill the memory at 640x640."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
@@ -71,13 +71,14 @@ class OnnxTensors:
         return {name: value for name, value in self._session(tuple(names)).run(feeds).items() if name in names}
 
     def close(self) -> None:
-        """Free the sessions."""
+        """Free the session; the next read opens another."""
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
 
     def _session(self, names: tuple[str, ...]) -> OnnxRuntime:
         if names not in self._sessions:
+            self.close()  # one at a time: each keeps the memory of its tensors
             outputs = {value.name for value in self.model.graph.output}
             shown = with_outputs(self.model, [name for name in names if name not in outputs])
             self._sessions[names] = OnnxRuntime(shown.SerializeToString(), device=self._device)
