@@ -41,10 +41,10 @@ def test_same_and_not_the_same(detrt: Command, models: tuple[Path, Path], coco: 
     assert len(written["detections"]["photos"]) == 12
 
 
-def test_the_planted_fault_in_a_real_model(detrt: Command, femto: Path, shared: Path, tmp_path: Path) -> None:
-    save(planted.without_bias(load(femto), 1), tmp_path / "faulty.onnx")
+def test_the_planted_fault_in_a_real_model(detrt: Command, atto: Path, shared: Path, tmp_path: Path) -> None:
+    save(planted.without_bias(load(atto), 1), tmp_path / "faulty.onnx")
     done = detrt(
-        "compare", femto, tmp_path / "faulty.onnx", "--images", shared / "coco" / "val", "--limit", "3", "--layers",
+        "compare", atto, tmp_path / "faulty.onnx", "--images", shared / "coco" / "val", "--limit", "3", "--layers",
     )  # fmt: skip
     assert done.code == exit_codes.OK
     assert done.out.startswith("broken")

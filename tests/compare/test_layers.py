@@ -48,8 +48,8 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(femto: Path, shared: Path) -> Iterator[Bench]:
-    made = Bench(femto, sorted((shared / "coco" / "val").glob("*.jpg"))[:8])
+def bench(atto: Path, shared: Path) -> Iterator[Bench]:
+    made = Bench(atto, sorted((shared / "coco" / "val").glob("*.jpg"))[:8])
     yield made
     made.tensors.close()
     made.detector.close()

@@ -31,9 +31,9 @@ KINDS = ("sampling_offsets", "attention_weights")
 class Workshop:
     """Builds candidates as a builder would that fuses wrongly unless certain tensors are marked."""
 
-    def __init__(self, femto: Path, photos: list[Path]) -> None:
-        self.model, self.photos, self.built = load(femto), photos, 0
-        self.reference = Detector.open(femto, device="cpu")
+    def __init__(self, atto: Path, photos: list[Path]) -> None:
+        self.model, self.photos, self.built = load(atto), photos, 0
+        self.reference = Detector.open(atto, device="cpu")
         self.own = {value.name for value in self.model.graph.output}
 
     def builder(self, spoil: Callable[[onnx.ModelProto, Marks], onnx.ModelProto]) -> Build:
@@ -58,8 +58,8 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def workshop(femto: Path, shared: Path) -> Iterator[Workshop]:
-    made = Workshop(femto, sorted((shared / "coco" / "val").glob("*.jpg"))[:3])
+def workshop(atto: Path, shared: Path) -> Iterator[Workshop]:
+    made = Workshop(atto, sorted((shared / "coco" / "val").glob("*.jpg"))[:3])
     yield made
     made.reference.close()
 

@@ -16,7 +16,7 @@ from detrt.graph.onnx_file import load
 from detrt.runtime.base import Array, Runtime
 from detrt.runtime.onnxruntime import OnnxRuntime
 
-AT_ONCE = 60
+AT_ONCE = 120
 """Tensors that one run returns: more would fill the memory at 640x640."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
