@@ -168,6 +168,7 @@ class StandInContext:
 
     def _compute(self) -> None:
         assert self._busy.acquire(blocking=False), "two threads ran one context"
+        self._engine.watch()
         images = self._array("images", np.float32, self._shapes["images"])
         sizes = self._array("sizes", np.int64, self._shapes["sizes"])
         scores = self._array("scores", np.float32, self.get_tensor_shape("scores"))
@@ -225,6 +226,7 @@ class StandInEngine:
         self.gpu = gpu
         self.contexts = 0
         self.cache: StandInRuntimeCache | None = None
+        self.watch: Callable[[], object] = lambda: None  # called while a context computes
 
     def create_runtime_config(self) -> StandInRuntimeConfig:
         return StandInRuntimeConfig(self)

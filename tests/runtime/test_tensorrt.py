@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -148,6 +150,41 @@ def test_the_shape_used_last_stays_ready(engine: Path, gpu: StandInGpu) -> None:
         assert gpu.captures == captures
         session.upload(feeds_of(2))
         assert gpu.captures > captures
+
+
+def test_graphs_of_tensorrt_rtx_never_run_side_by_side(engine: Path, module: StandInTensorRT) -> None:
+    """They change each other's results there: tools/check_engine_on_gpu.py showed it on an H100."""
+    at_once, most = threading.Semaphore(1), []
+
+    def watch() -> None:
+        alone = at_once.acquire(blocking=False)
+        most.append(alone)
+        time.sleep(0.002)
+        if alone:
+            at_once.release()
+
+    with TensorRTRuntime(engine) as runtime, ThreadPoolExecutor(4) as pool:
+        module.engines[0].watch = watch
+        for done in [pool.submit(runtime.run, feeds_of(2, seed)) for seed in range(40)]:
+            done.result()
+    assert len(most) >= 40
+    assert all(most)
+
+
+def test_engines_of_full_tensorrt_run_side_by_side(tmp_path: Path, module: StandInTensorRT) -> None:
+    both, met = threading.Barrier(2, timeout=20), threading.Event()
+
+    def watch() -> None:
+        if not met.is_set():
+            both.wait()  # a run that was kept alone would wait here until the time is up
+            met.set()
+
+    full = saved_engine(tmp_path / "full.engine", flavour="tensorrt", compute_capabilities=("9.0",))
+    with TensorRTRuntime(full) as runtime, ThreadPoolExecutor(2) as pool:
+        module.engines[0].watch = watch
+        for done in [pool.submit(runtime.run, feeds_of(2)) for _ in range(2)]:
+            done.result()
+    assert met.is_set()
 
 
 def test_threads_get_their_own_results(engine: Path, module: StandInTensorRT) -> None:
