@@ -77,7 +77,7 @@ class Variant:
         cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
         if cells < self.queries:
             raise UsageError(
-                f"The input size {size[0]}x{size[1]} gives {cells} cells, and {self.name} picks {self.queries} of them.",
+                f"The input size {size[0]}x{size[1]} gives {cells} cells, and {self.name} picks {self.queries}.",
                 "Give a larger size; 128x128 is enough for 300 queries.",
             )
         return replace(self, size=size)
