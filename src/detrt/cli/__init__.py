@@ -20,6 +20,7 @@ from detrt.cli import (
     profile,
     quantize,
     repair,
+    sensitivity,
 )
 from detrt.cli.app import main
 
@@ -37,5 +38,7 @@ __all__ = [
     "models",
     "predict",
     "profile",
+    "quantize",
     "repair",
+    "sensitivity",
 ]

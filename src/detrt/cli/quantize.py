@@ -89,7 +89,7 @@ def quantize(
         limit=photos,
         seed=seed,
         overrides=options.contract_overrides(contract),
-        skipped=_tell_skipped,
+        skipped=tell_skipped,
     )
     target = output or Path(source).with_suffix(f".{precision}.onnx")
     try:
@@ -111,7 +111,8 @@ def quantize(
     _print(report)
 
 
-def _tell_skipped(error: ImageError) -> None:
+def tell_skipped(error: ImageError) -> None:
+    """Name a photo that is left out."""
     err.print(f"[yellow]Skipped:[/] {escape(str(error))}")
 
 

@@ -81,7 +81,9 @@ class Agreement:
         if not all(one.is_finite() for one in found):
             return 0.0
         numbered = dict(enumerate(found, start=1))
-        return score(self._truth, numbered, self._truth.category_ids).ap
+        known = self._truth.category_ids
+        labels = 1 + max((int(one.labels.max()) for one in found if len(one)), default=0)
+        return score(self._truth, numbered, known + (-1,) * (labels - len(known))).ap  # -1: a class never found before
 
     def change(self, found: Sequence[Detections]) -> float:
         """Mean square of how far the float model's detections moved: in score, and in 1 - IoU of their box.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,7 @@ def load_observation(path: Path) -> Observation | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name.replace("\\", "/"): file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
         return None
     form, samples, photos = arrays.pop("head").tolist()
     if (form, samples) != (_FORMAT, SAMPLES):

@@ -45,6 +45,8 @@ class CalibrationSet:
         contract: how the model wants them.
         choice: how they were picked, for the record.
         skipped: called with the error of a photo that cannot be read, once a photo; the photo is left out.
+        bad: those that could not be read so far.
+        limit: how many that can be read are enough; all of them where it is None.
     """
 
     paths: tuple[Path, ...]
@@ -52,6 +54,7 @@ class CalibrationSet:
     choice: str
     skipped: Skipped = _ignore
     bad: set[Path] = field(default_factory=set)
+    limit: int | None = None
 
     def __iter__(self) -> Iterator[PreparedPhoto]:
         """Prepare each photo in turn.
@@ -62,6 +65,8 @@ class CalibrationSet:
         preprocess = Preprocessor(self.contract)
         good = 0
         for path in self.paths:
+            if good == self.limit:
+                return
             try:
                 batch, placements = preprocess([read_photo(path)])
             except ImageError as error:
@@ -80,11 +85,12 @@ class CalibrationSet:
             )
 
     def __len__(self) -> int:
-        return len(self.paths) - len(self.bad)
+        good = len(self.paths) - len(self.bad)
+        return good if self.limit is None else min(good, self.limit)
 
     def first(self, count: int) -> CalibrationSet:
-        """The first `count` photos of the set."""
-        return CalibrationSet(self.paths[:count], self.contract, self.choice, self.skipped, self.bad)
+        """The first `count` photos that can be read."""
+        return CalibrationSet(self.paths, self.contract, self.choice, self.skipped, self.bad, count)
 
     def fingerprint(self) -> str:
         """Identifies the photos (name, size, time of change) and how they are prepared."""

@@ -13,14 +13,13 @@ from typing import Literal
 import onnx
 
 from detrt.contract import ModelContract
-from detrt.detector import Detector
-from detrt.evaluate import CocoDataset, evaluate
-from detrt.files import sha256_of, whole
+from detrt.evaluate import CocoDataset
+from detrt.files import whole
 from detrt.graph import onnx_file
 from detrt.graph.precision import with_precision
 from detrt.graph.ranges import measure_ranges
 from detrt.progress import Progress, silent
-from detrt.quantize.cache import cache_folder, cache_key
+from detrt.quantize.average_precision import measured_ap
 from detrt.quantize.formats import Precision
 from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
@@ -29,13 +28,13 @@ from detrt.quantize.recipe import Recipe
 from detrt.quantize.search import Effort, Found, search
 from detrt.quantize.sensitivity import PartLoss, parts_by_group, parts_by_product
 from detrt.quantize.workbench import Workbench
-from detrt.runtime.onnxruntime import OnnxRuntime
 
 Rest = Literal["fp32", "fp16"]
 
-POINTS_PER_AP = 10.0
-"""Points of agreement with the float model that go with one AP, on the safe side: docs/quantisation.md has the
-measurements. AP itself needs labels, and a search may not look at those that its result is judged by."""
+POINTS_PER_AP: dict[Precision, float] = {"int8": 10.0, "fp8": 16.0}
+"""Points of agreement with the float model that go with one AP: docs/quantisation.md has the measurements. FP8 moves
+every box a little, which agreement sees and labels hardly do; INT8 loses some objects whole. AP itself needs labels,
+and a search may not look at those that its result is judged by."""
 
 FINEST_SEARCH = 3e12
 """Multiply-accumulates of all runs of a sensitivity by product, up to which the search measures products rather than
@@ -169,7 +168,7 @@ def _searched(bench: Workbench, quantizer: Quantizer, target_drop: float, effort
     fine = bench.macs * effort.part_photos * len(bench.products) <= FINEST_SEARCH
     parts = (parts_by_product if fine else parts_by_group)(bench.products, bench.groups)
     losses = bench.losses(quantizer)
-    return search(losses, parts, POINTS_PER_AP * target_drop, effort, progress=progress)
+    return search(losses, parts, POINTS_PER_AP[quantizer.settings.precision] * target_drop, effort, progress=progress)
 
 
 def _placed(bench: Workbench, recipe: Recipe, precision: Precision) -> frozenset[str]:
@@ -199,29 +198,9 @@ def _judged(
     loss = bench.reference.loss(model, count, progress, "Comparing with the float model")
     if labelled is None:
         return Judged(loss)
-    ap = _ap(output, contract, labelled, progress, "AP of the quantised model")
-    return Judged(loss, ap, _ap(bench.source, contract, labelled, progress, "AP of the float model"))
-
-
-def _ap(file: Path, contract: ModelContract, labelled: CocoDataset, progress: Progress, stage: str) -> float:
-    """COCO AP of an ONNX file on the CPU; what an earlier run has computed counts."""
-    model_hash = sha256_of(file)
-    journal = cache_folder("ap") / f"{cache_key(model_hash, repr(labelled.photos))}.jsonl"
-    known = journal.with_suffix(".json")
-    if known.is_file():
-        return float(json.loads(known.read_text()))
-    with Detector(OnnxRuntime(file, device="cpu"), contract) as detector:
-        done = evaluate(
-            detector,
-            labelled,
-            journal=journal,
-            model_hash=model_hash,
-            resume=True,
-            progress=lambda _, done, total: progress(stage, done, total),
-        )
-    with whole(known) as part:
-        part.write_text(json.dumps(done.scores.ap))
-    return done.scores.ap
+    ap = measured_ap(output, contract, labelled, progress=progress, stage="AP of the quantised model")
+    float_ap = measured_ap(bench.source, contract, labelled, progress=progress, stage="AP of the float model")
+    return Judged(loss, ap, float_ap)
 
 
 def _left_out(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from detrt.evaluate import CocoDataset
 from detrt.graph.products import Product
 from detrt.progress import Progress, silent
+from detrt.quantize.average_precision import measured_ap
 from detrt.quantize.groups import ORDER
 from detrt.quantize.measure import Loss, Losses
+from detrt.quantize.quantizer import Settings
+from detrt.quantize.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,40 @@ class PartLoss:
     part: Part
     loss: Loss
     ap_drop: float | None = None
+
+
+def sensitivity_of(
+    bench: Workbench,
+    settings: Settings,
+    *,
+    each: bool = False,
+    photos: int = 64,
+    labelled: CocoDataset | None = None,
+    progress: Progress = silent,
+) -> tuple[PartLoss, ...]:
+    """Quantise one part of the detector at a time, and measure.
+
+    Args:
+        bench: the model and its photos.
+        settings: how to quantise.
+        each: every product alone rather than every group.
+        photos: calibration photos to compare with the float model on.
+        labelled: photos with boxes, to measure AP on as well; that takes a whole evaluation a part.
+        progress: told of every part.
+    """
+    quantizer = bench.quantizer(settings, progress)
+    parts = (parts_by_product if each else parts_by_group)(bench.products, bench.groups)
+    losses = bench.losses(quantizer)
+    found = measure_parts(losses, parts, min(photos, len(bench.photos)), progress=progress)
+    if labelled is None:
+        return found
+    float_ap = measured_ap(bench.graph.model, bench.contract, labelled)
+    rows = []
+    for number, one in enumerate(found, start=1):
+        drop = float_ap - measured_ap(quantizer.model(one.part.keys), bench.contract, labelled)
+        rows.append(replace(one, ap_drop=drop))
+        progress("Measuring AP", number, len(found))
+    return tuple(rows)
 
 
 def parts_by_group(products: Sequence[Product], groups: Mapping[str, str]) -> tuple[Part, ...]:

@@ -1,0 +1,147 @@
+"""The quantised graph: what gets quantisers, what the file holds, and that it still detects."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+
+from detrt.errors import GraphError, NonFiniteError
+from detrt.graph.index import GraphIndex
+from detrt.graph.precision import with_precision
+from detrt.graph.products import find_products
+from detrt.graph.quantizers import refuse_quantized
+from detrt.quantize.formats import FORMATS, Precision
+from detrt.quantize.groups import find_groups
+from detrt.quantize.observers import observe
+from detrt.quantize.quantizer import Settings
+from detrt.quantize.recipe import load_recipe
+from detrt.quantize.workbench import Workbench
+from detrt.runtime.onnxruntime import OnnxRuntime
+from tests.quantize.toy import toy_detector
+
+SETTINGS = {
+    "int8": Settings("int8", "percentile", "percentile", 99.99, True, True),
+    "fp8": Settings("fp8", "max", "max", 99.99, True, False),
+}
+
+
+def test_every_part_of_the_detector_is_found_without_names() -> None:
+    graph = GraphIndex(toy_detector())
+    found = Counter(find_groups(graph, find_products(graph)).values())
+    assert found == {
+        "stem": 1,
+        "stage 1": 3,
+        "stage 2": 2,
+        "stage 3": 1,
+        "CCFF": 2,
+        "query selection": 2,
+        "query_pos": 1,
+        "self-attention": 6,
+        "sampling_offsets": 1,
+        "attention_weights": 1,
+        "output_proj": 1,
+        "FFN": 2,
+        "heads": 2,
+    }
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_what_safe_quantises_still_agrees(bench: Workbench, precision: Precision) -> None:
+    quantizer = bench.quantizer(SETTINGS[precision])
+    model = quantizer.model(load_recipe("safe").selected(bench.products, bench.groups))
+    onnx.checker.check_model(model)
+    loss = bench.reference.loss(model, len(bench.photos))
+    assert loss.points < 70  # the toy is not trained: the next class is never far
+    assert loss.change < 0.2
+    assert bench.reference.loss(bench.graph.model, len(bench.photos)).points == pytest.approx(0, abs=1e-6)
+
+
+def test_weights_are_stored_as_codes_and_each_activation_is_quantised_once(bench: Workbench) -> None:
+    model = bench.quantizer(SETTINGS["int8"]).model({product.key for product in bench.products})
+    sources = Counter(node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear")
+    assert set(sources.values()) == {1}
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored]
+    assert len(weights) == sum(product.weight is not None for product in bench.products)
+    assert {stored[node.input[0]].data_type for node in weights} == {onnx.TensorProto.INT8}
+    for product in bench.products:
+        assert product.weight not in stored
+
+
+def test_weight_scales_are_per_channel(bench: Workbench) -> None:
+    model = bench.quantizer(SETTINGS["fp8"]).model({product.key for product in bench.products})
+    graph = GraphIndex(model)
+    for product in bench.products:
+        if product.weight:
+            node = graph.nodes[graph.producer[graph.nodes[graph.producer[product.key]].input[1]]]
+            codes, scales = (graph.constants[name] for name in node.input[:2])
+            assert tuple(scales.dims) == (codes.dims[product.axis],)
+
+
+def test_only_the_skipping_branch_of_a_residual_is_quantised(bench: Workbench) -> None:
+    convolutions = {product.key for product in bench.products if product.op == "Conv"}
+    model = bench.quantizer(SETTINGS["int8"]).model(convolutions)
+    graph = GraphIndex(model)
+    rounded = {name for node in graph.nodes if node.op_type == "DequantizeLinear" for name in node.output}
+    residual = [
+        [name in rounded for name in node.input]
+        for node in graph.nodes
+        if node.op_type == "Add" and any(name in rounded for name in node.input)
+    ]
+    assert residual == [[False, True]]
+
+
+def test_what_is_not_chosen_stays_bit_for_bit(bench: Workbench) -> None:
+    quantizer = bench.quantizer(SETTINGS["int8"])
+    head = bench.products[-1]
+    one, none = quantizer.model({head.key}), bench.graph.model
+    feed = dict(next(iter(bench.photos)).feeds)
+    with OnnxRuntime(one.SerializeToString()) as narrow, OnnxRuntime(none.SerializeToString()) as wide:
+        assert (narrow.run(feed)["boxes"] == wide.run(feed)["boxes"]).any() or head.key
+    untouched = {tensor.name for tensor in none.graph.initializer} - {head.weight}
+    kept = {tensor.name: tensor for tensor in one.graph.initializer}
+    before = {tensor.name: tensor for tensor in none.graph.initializer}
+    same = [name for name in untouched if name in kept]
+    assert len(same) >= len(untouched) - 1  # its bias is corrected
+    assert all(kept[name] == before[name] for name in same)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_the_rest_becomes_fp16(bench: Workbench, precision: Precision) -> None:
+    model = bench.quantizer(SETTINGS[precision]).model({product.key for product in bench.products})
+    half = with_precision(model, "fp16").model
+    graph = GraphIndex(half)
+    for product in bench.products:
+        types = set()
+        for name in graph.nodes[graph.producer[product.key]].input[:2] if product.key in graph.producer else ():
+            node = graph.nodes[graph.producer[name]]
+            types.add(graph.constants[node.input[1]].data_type if node.op_type == "DequantizeLinear" else -1)
+        assert len(types) <= 1, f"{product.name} multiplies operands whose scales are of two types"
+
+
+def test_a_quantised_graph_is_refused(bench: Workbench) -> None:
+    model = bench.quantizer(SETTINGS["int8"]).model({bench.products[0].key})
+    with pytest.raises(GraphError, match="quantised already"):
+        refuse_quantized(model)
+
+
+def test_non_finite_activations_are_named() -> None:
+    model = toy_detector()
+    weight = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
+    broken = np.array(onnx.numpy_helper.to_array(weight))
+    broken[0] = np.inf
+    weight.CopyFrom(onnx.numpy_helper.from_array(broken, weight.name))
+    graph = GraphIndex(model)
+    feed = {"images": np.ones((1, 3, 64, 64), np.float32), "orig_target_sizes": np.array([[64, 64]])}
+    with pytest.raises(NonFiniteError, match="photo 1"):
+        observe(graph, find_products(graph), [feed], total=1)
+
+
+def test_scales_follow_the_range(bench: Workbench) -> None:
+    largest = bench.observation().histograms
+    quantizer = bench.quantizer(Settings("int8", "max", "max"))
+    for name, histogram in largest.items():
+        assert float(quantizer.scale(name)) == pytest.approx(float(FORMATS["int8"].scale(histogram.largest)))
