@@ -19,8 +19,8 @@ EXAMPLES = """
   detrt graph fuse-offsets model_int8.onnx --for-plugin -o for_tensorrt.onnx
 """
 
-graph = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Rewrite a graph, one pass at a time.")
-app.add_typer(graph, name="graph")
+graph = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(graph, name="graph", help="Rewrite a graph, one pass at a time.", epilog=EXAMPLES)
 
 
 @graph.callback()

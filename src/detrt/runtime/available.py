@@ -117,7 +117,7 @@ PROBES = (
         "extra",
         "device buffers and CUDA graphs",
         "pip install 'detrt[rtx]'",
-        "import cuda.core as m; from cuda.bindings import driver; version = m.__version__; detail = ''",
+        "import cuda.bindings as m; from cuda.bindings import driver; version = m.__version__; detail = ''",
     ),
     Probe(
         "PyAV",
