@@ -28,6 +28,10 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
+_WRONG_OPTIMIZERS = ["ReluQuantRewrite"]
+"""It drops a Relu before a quantiser whose zero point is 0, right for uint8 alone: FP8 then keeps the negative values
+(seen in 1.32; tests/runtime/test_relu_before_fp8.py)."""
+
 
 class OnnxRuntime:
     """An ONNX file in an inference session; `run` is safe from several threads."""
@@ -52,7 +56,9 @@ class OnnxRuntime:
         self._narrow: OnnxRuntime | None = None
         self._lock = threading.Lock()
         try:
-            self._session = ort.InferenceSession(source, options, providers=_providers(self.device))
+            self._session = ort.InferenceSession(
+                source, options, providers=_providers(self.device), disabled_optimizers=_WRONG_OPTIMIZERS
+            )
         except Exception as error:  # the bindings raise a dozen types of their own
             raise ModelError(
                 f"ONNX Runtime {ort.__version__} cannot load {where}: {_first_line(error)}.",
