@@ -9,7 +9,6 @@ import onnx
 
 from detrt.graph.quantized_linear import Links
 
-_SHAPING = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
 _QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
@@ -64,7 +63,7 @@ def _offset_pairs(graph: Links) -> Iterator[tuple[str, str]]:
             linears.setdefault(source, []).append((output, size))
     for readers in linears.values():
         for weights, size in readers:
-            if _feeds_softmax(graph, weights):
+            if graph.ends_in_softmax(weights):
                 others = [output for output, other in readers if other == 2 * size and output != weights]
                 if len(others) == 1:
                     yield others[0], weights
@@ -99,18 +98,6 @@ def _before_quantizer(graph: Links, name: str) -> str:
         name = node.input[0]
         node = graph.maker(name)
     return name
-
-
-def _feeds_softmax(graph: Links, name: str) -> bool:
-    pending = [name]
-    while pending:
-        for number in graph.readers.get(pending.pop(), ()):
-            node = graph.nodes[number]
-            if node.op_type == "Softmax":
-                return True
-            if node.op_type in _SHAPING:
-                pending.append(node.output[0])
-    return False
 
 
 def _joined_levels(graph: Links) -> Iterator[str]:

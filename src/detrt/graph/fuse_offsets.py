@@ -16,8 +16,6 @@ from detrt.graph.passes import PassResult
 from detrt.graph.quantized_linear import Links, QuantizedLinear, quantized_linears
 from detrt.graph.unread import drop_unread
 
-_SHAPING = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
-
 
 def fuse_offsets(model: onnx.ModelProto) -> PassResult:
     """Replace every pair; the outputs keep their names. Unchanged where there is no pair, as in a float model.
@@ -51,7 +49,7 @@ def _pairs(graph: Links) -> Iterator[tuple[QuantizedLinear, QuantizedLinear]]:
     for linear in quantized_linears(graph):
         by_input.setdefault(linear.reads, []).append(linear)
     for linears in by_input.values():
-        weights = [linear for linear in linears if _ends_in_softmax(graph, linear.output)]
+        weights = [linear for linear in linears if graph.ends_in_softmax(linear.output)]
         others = [linear for linear in linears if linear not in weights]
         for attention in weights:
             offsets = [other for other in others if len(other.bias) == 2 * len(attention.bias)]
@@ -63,15 +61,3 @@ def _pairs(graph: Links) -> Iterator[tuple[QuantizedLinear, QuantizedLinear]]:
 def _reading(codes: str, linear: QuantizedLinear) -> QuantizedLinear:
     """The linear on the codes that exist before both of them: each may have had a quantiser of its own."""
     return QuantizedLinear(**vars(linear) | {"codes": codes})
-
-
-def _ends_in_softmax(graph: Links, name: str) -> bool:
-    pending = [name]
-    while pending:
-        for number in graph.readers.get(pending.pop(), ()):
-            node = graph.nodes[number]
-            if node.op_type == "Softmax":
-                return True
-            if node.op_type in _SHAPING:
-                pending.append(node.output[0])
-    return False

@@ -15,6 +15,9 @@ from onnx import NodeProto, helper, numpy_helper
 Array = npt.NDArray[Any]
 
 
+_SHAPING = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast"})
+
+
 @dataclass(frozen=True, eq=False)
 class QuantizedLinear:
     """`dequantised(codes) @ dequantised(weight).T + bias`.
@@ -79,6 +82,18 @@ class Links:
         """A constant's value."""
         tensor = self._constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
+
+    def ends_in_softmax(self, name: str) -> bool:
+        """Whether a softmax reads the tensor, perhaps once it has another shape."""
+        pending = [name]
+        while pending:
+            for number in self.readers.get(pending.pop(), ()):
+                node = self.nodes[number]
+                if node.op_type == "Softmax":
+                    return True
+                if node.op_type in _SHAPING:
+                    pending.append(node.output[0])
+        return False
 
     @cached_property
     def _constants(self) -> Mapping[str, onnx.TensorProto]:
