@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 from detrt.quantize.measure import Loss, Losses
 from detrt.quantize.quantizer import Settings
 from detrt.quantize.search import Effort, search
-from detrt.quantize.sensitivity import Part, parts_by_group, parts_by_product
+from detrt.quantize.sensitivity import Part, PartLoss, measure_parts, parts_by_group, parts_by_product
+from detrt.quantize.tuning import tune_ranges
 from detrt.quantize.workbench import Workbench
 
 PARTS = tuple(
@@ -36,12 +37,16 @@ class _Additive:
         return Loss(points, points / 1000)
 
 
+def _alone(losses: Losses, parts: Sequence[Part]) -> tuple[PartLoss, ...]:
+    return measure_parts(losses, parts, 1)
+
+
 @pytest.mark.parametrize(
     ("allowed", "left_out"), [(20.0, set()), (4.0, {"c"}), (1.0, {"c", "d"}), (0.05, {"a", "b", "c", "d", "e"})]
 )
 def test_the_costliest_by_what_they_save_stay_float(allowed: float, left_out: set[str]) -> None:
     losses: Any = _Additive()
-    found = search(losses, PARTS, allowed, Effort())
+    found = search(losses, _alone(losses, PARTS), allowed, Effort())
     assert {part.part.name for part in found.left_out} == left_out
     assert found.keys == set(COSTS) - left_out
     assert found.loss <= allowed
@@ -50,7 +55,7 @@ def test_the_costliest_by_what_they_save_stay_float(allowed: float, left_out: se
 
 def test_no_time_ends_the_search_with_a_sound_answer() -> None:
     losses: Any = _Additive()
-    found = search(losses, PARTS, 1.0, Effort(seconds=0))
+    found = search(losses, _alone(losses, PARTS), 1.0, Effort(seconds=0))
     assert found.loss <= 1.0
     assert not found.complete
 
@@ -62,7 +67,8 @@ def test_a_real_search_resumes_and_repeats_itself(bench: Workbench, tmp_path: Pa
 
     def run(journal: Path) -> tuple[frozenset[str], int]:
         losses = Losses(bench.reference, quantizer, journal)
-        found = search(losses, parts, 15.0, effort)
+        alone = measure_parts(losses, parts, effort.part_photos)
+        found = search(losses, alone, 15.0, effort)
         return found.keys, losses.measured
 
     whole, runs = run(tmp_path / "a.jsonl")
@@ -78,3 +84,18 @@ def test_parts_cover_every_product_once(bench: Workbench) -> None:
     for make in (parts_by_group, parts_by_product):
         keys = [key for part in make(bench.products, bench.groups) for key in part.keys]
         assert sorted(keys) == sorted(product.key for product in bench.products)
+
+
+def test_other_ranges_are_taken_where_they_help(bench: Workbench, tmp_path: Path) -> None:
+    settings = Settings("int8", "percentile", "percentile", 60.0, compensate=True)  # clips far too much
+    parts = parts_by_product(bench.products, bench.groups)[:4]
+
+    def losses_of(other: Settings) -> Losses:
+        return Losses(bench.reference, bench.quantizer(other), tmp_path / f"{hash(repr(other))}.jsonl")
+
+    before = measure_parts(losses_of(settings), parts, 4)
+    choices, after = tune_ranges(before, bench.products, settings, losses_of, 4)
+    assert choices
+    assert sum(one.loss.change for one in after) < 0.5 * sum(one.loss.change for one in before)
+    tensor = next(iter(choices))
+    assert bench.quantizer(settings, choices=choices).scale(tensor) > bench.quantizer(settings).scale(tensor)

@@ -54,9 +54,15 @@ class Quantizer:
     """
 
     def __init__(
-        self, graph: GraphIndex, products: tuple[Product, ...], observed: Observation, settings: Settings
+        self,
+        graph: GraphIndex,
+        products: tuple[Product, ...],
+        observed: Observation,
+        settings: Settings,
+        choices: Mapping[str, Settings] | None = None,
     ) -> None:
-        self.graph, self.products, self.settings = graph, products, settings
+        """Prepare; `choices` holds settings to choose the range of single tensors by, where others are better."""
+        self.graph, self.products, self.settings, self.choices = graph, products, settings, dict(choices or {})
         self._observed = observed
         self._target: Format = FORMATS[settings.precision]
         self._layers: dict[str, tuple[RoundedLayer, QuantizedWeight]] = {}
@@ -83,14 +89,15 @@ class Quantizer:
     def scale(self, tensor: str) -> Array:
         """The scale of an activation: float32, of shape () or (tokens,)."""
         if tensor not in self._scales:
-            ranges = self.settings.linear_ranges if tensor in self._linear else self.settings.ranges
+            settings = self.choices.get(tensor, self.settings)
+            ranges = settings.linear_ranges if tensor in self._linear else settings.ranges
             per_token = self._observed.token_maxima.get(tensor) if ranges == "per-token" else None
             if per_token is not None:
                 self._scales[tensor] = self._target.scale(per_token)
             else:
                 method: Method = "max" if ranges == "per-token" else ranges
                 largest = choose_range(
-                    self._observed.histograms[tensor], method, self._target, percentile=self.settings.percentile
+                    self._observed.histograms[tensor], method, self._target, percentile=settings.percentile
                 )
                 self._scales[tensor] = self._target.scale(largest)
         return self._scales[tensor]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -23,10 +23,11 @@ from detrt.quantize.average_precision import measured_ap
 from detrt.quantize.formats import Precision
 from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
-from detrt.quantize.quantizer import Quantizer
+from detrt.quantize.quantizer import Quantizer, Settings
 from detrt.quantize.recipe import Recipe
 from detrt.quantize.search import Effort, Found, search
-from detrt.quantize.sensitivity import PartLoss, parts_by_group, parts_by_product
+from detrt.quantize.sensitivity import PartLoss, measure_parts, parts_by_group, parts_by_product
+from detrt.quantize.tuning import tune_ranges
 from detrt.quantize.workbench import Workbench
 
 Rest = Literal["fp32", "fp16"]
@@ -132,12 +133,12 @@ def quantize(
         model = quantized_by_modelopt(bench.float_model, bench.contract, bench.photos, precision, calibration)
         keys = placed_by_modelopt(model, bench.products)
     else:
-        quantizer = bench.quantizer(recipe.settings(precision), progress)
+        settings = recipe.settings(precision)
         if target_drop is not None:
-            effort = Effort(seconds=budget - (time.monotonic() - started))
-            found = _searched(bench, quantizer, target_drop, effort, progress)
+            quantizer, found = _searched(bench, settings, target_drop, started + budget, progress)
             keys = found.keys
         else:
+            quantizer = bench.quantizer(settings, progress)
             keys = _placed(bench, recipe, precision)
         model = quantizer.model(keys) if keys else bench.graph.model
     if rest == "fp16":
@@ -164,11 +165,27 @@ def quantize(
     return report
 
 
-def _searched(bench: Workbench, quantizer: Quantizer, target_drop: float, effort: Effort, progress: Progress) -> Found:
+def _searched(
+    bench: Workbench, settings: Settings, target_drop: float, ends: float, progress: Progress
+) -> tuple[Quantizer, Found]:
+    """Measure each part alone, mend its ranges where that helps, and find what to leave out."""
+    effort = Effort()
     fine = bench.macs * effort.part_photos * len(bench.products) <= FINEST_SEARCH
     parts = (parts_by_product if fine else parts_by_group)(bench.products, bench.groups)
-    losses = bench.losses(quantizer)
-    return search(losses, parts, POINTS_PER_AP[quantizer.settings.precision] * target_drop, effort, progress=progress)
+    losses = bench.losses(bench.quantizer(settings, progress))
+    alone = measure_parts(losses, parts, effort.part_photos, progress=progress)
+    choices, alone = tune_ranges(
+        alone,
+        bench.products,
+        settings,
+        lambda other: bench.losses(bench.quantizer(other)),
+        effort.part_photos,
+        progress=progress,
+    )
+    quantizer = bench.quantizer(settings, choices=choices)
+    allowed = POINTS_PER_AP[settings.precision] * target_drop
+    effort = replace(effort, seconds=ends - time.monotonic())
+    return quantizer, search(bench.losses(quantizer), alone, allowed, effort, progress=progress)
 
 
 def _placed(bench: Workbench, recipe: Recipe, precision: Precision) -> frozenset[str]:

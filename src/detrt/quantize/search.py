@@ -1,6 +1,6 @@
 """The most that can be quantised for an allowed loss.
 
-Each part is measured alone; then parts are left out in the order of what they cost by what they save, as many as it
+Parts are left out in the order of what they cost alone by what they save, as many as it
 takes, found by bisection; then those that turn out to have cost nothing come back. Every decision follows from
 measured numbers on the same photos, so a second run finds the same, and the clock can only end the last step early.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from detrt.progress import Progress, silent
 from detrt.quantize.measure import Losses
-from detrt.quantize.sensitivity import Part, PartLoss, measure_parts
+from detrt.quantize.sensitivity import PartLoss
 
 AGAIN = 12
 """How many of the parts left out are tried once more, largest first; the others save next to nothing."""
@@ -51,15 +51,21 @@ class Effort:
 
 
 def search(
-    losses: Losses, parts: Sequence[Part], allowed: float, effort: Effort, *, progress: Progress = silent
+    losses: Losses, alone: Sequence[PartLoss], allowed: float, effort: Effort, *, progress: Progress = silent
 ) -> Found:
     """Find what to leave float so that the rest loses no more than `allowed` points of agreement.
 
     Where even nothing quantised is what remains, the result is empty rather than wrong.
+
+    Args:
+        losses: measures candidates.
+        alone: what each part costs alone; see `sensitivity.measure_parts`.
+        allowed: points of agreement (0..100).
+        effort: how much to measure.
+        progress: told of every candidate.
     """
     ends = time.monotonic() + effort.seconds
-    everything = frozenset[str]().union(*(part.keys for part in parts))
-    alone = measure_parts(losses, parts, effort.part_photos, progress=progress)
+    everything = frozenset[str]().union(*(found.part.keys for found in alone))
     order = sorted(alone, key=lambda found: (-_cost(found), found.part.name))
     steps = math.ceil(math.log2(len(order) + 1)) + 1
 
@@ -89,7 +95,7 @@ def search(
             out.remove(found)
         progress("Trying again what was left out", number, len(again))
     loss = losses.of(kept, effort.whole_photos).points if kept else 0.0
-    return Found(kept, tuple(out), loss, alone, complete, losses.measured)
+    return Found(kept, tuple(out), loss, tuple(alone), complete, losses.measured)
 
 
 def _cost(found: PartLoss) -> float:

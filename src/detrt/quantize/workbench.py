@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Workbench:
     contract: ModelContract
     photos: CalibrationSet
     model_hash: str
+    _seen: list[Observation] = field(default_factory=list, repr=False)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -72,12 +73,15 @@ class Workbench:
 
     def observation(self, progress: Progress = silent) -> Observation:
         """What calibration sees; read from the cache where it has been seen before."""
+        if self._seen:
+            return self._seen[0]
         kept = self.cache / "calibration.npz"
         observed = load_observation(kept)
         if observed is None:
             feeds = (photo.feeds for photo in self.photos)
             observed = observe(self.graph, self.products, feeds, total=len(self.photos), progress=progress)
             save_observation(kept, observed)
+        self._seen.append(observed)
         return observed
 
     @cached_property
@@ -87,11 +91,14 @@ class Workbench:
 
     def losses(self, quantizer: Quantizer) -> Losses:
         """Losses of what `quantizer` makes, remembered beside the calibration."""
-        return Losses(self.reference, quantizer, self.cache / f"losses-{cache_key(repr(quantizer.settings))}.jsonl")
+        how = cache_key(repr(quantizer.settings), repr(sorted(quantizer.choices.items())) if quantizer.choices else "")
+        return Losses(self.reference, quantizer, self.cache / f"losses-{how}.jsonl")
 
-    def quantizer(self, settings: Settings, progress: Progress = silent) -> Quantizer:
+    def quantizer(
+        self, settings: Settings, progress: Progress = silent, *, choices: Mapping[str, Settings] | None = None
+    ) -> Quantizer:
         """A quantiser of this model."""
-        return Quantizer(self.graph, self.products, self.observation(progress), settings)
+        return Quantizer(self.graph, self.products, self.observation(progress), settings, choices)
 
 
 def open_workbench(
