@@ -39,5 +39,5 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[torch,rtx,gpu,video,plot]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[torch,rtx,gpu,video,plot,quantize]' --group dev
 	@touch $@ $(VENV)/.installed

@@ -39,8 +39,7 @@ def labelled(toy: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) 
     return coco_dataset(path, photos)
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp8"])
-@pytest.mark.parametrize("rest", ["fp32", "fp16"])
+@pytest.mark.parametrize(("precision", "rest"), [("int8", "fp16"), ("fp8", "fp32")])
 def test_a_search_ends_in_a_file_that_runs_and_says_what_it_is(
     toy: Path, photos: Path, labelled: CocoDataset, tmp_path: Path, precision: Precision, rest: Any
 ) -> None:

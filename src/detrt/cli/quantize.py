@@ -22,6 +22,7 @@ EXAMPLES = """
 
   detrt quantize model.onnx --calib photos/ -o model.int8.onnx\n
   detrt quantize model.onnx --calib photos/ -o model.fp8.onnx --precision fp8 --target-drop 0.5 --budget 20\n
+  detrt quantize rtdetrv2_r18vd.pth --calib photos/ -o r18.int8.onnx --target-drop 0.5\n
   detrt quantize model.onnx --calib photos/ -o model.int8.onnx --recipe my.yaml --rest fp16\n
   detrt quantize model.onnx --calib photos/ -o model.int8.onnx --annotations val.json --images val/\n
 """
@@ -48,10 +49,11 @@ Images = Annotated[Path | None, typer.Option(metavar="DIR", help="The folder of 
 
 @app.command(epilog=EXAMPLES)
 def quantize(
-    model: options.Model,
+    model: Annotated[str, typer.Argument(help="A float ONNX file, a checkpoint, or a name that `detrt models` lists.")],
     calib: Calib,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="MODEL.int8.onnx or .fp8.onnx by default.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="MODEL.int8.onnx (or .fp8) here by default."),
     ] = None,
     precision: PrecisionOption = "int8",
     recipe: RecipeOption = "safe",
@@ -80,7 +82,7 @@ def quantize(
 
     if (annotations is None) != (images is None):
         raise UsageError("--annotations and --images go together.", "Give both, or neither.")
-    source = resolve_model(model)
+    source = _as_onnx(Path(model) if Path(model).is_dir() else resolve_model(model))
     chosen = load_recipe(recipe)
     labelled = coco_dataset(annotations, images) if annotations and images else None
     bench = open_workbench(
@@ -91,7 +93,7 @@ def quantize(
         overrides=options.contract_overrides(contract),
         skipped=tell_skipped,
     )
-    target = output or Path(source).with_suffix(f".{precision}.onnx")
+    target = output or Path(Path(model).stem + f".{precision}.onnx")
     try:
         with progress_bars() as progress:
             report = run(
@@ -111,6 +113,26 @@ def quantize(
     _print(report)
 
 
+def _as_onnx(source: Path) -> Path:
+    """An ONNX file as it is; a checkpoint's export, made once and kept in the cache."""
+    if source.suffix == ".onnx":
+        return source
+    from detrt.extras import require
+    from detrt.files import sha256_of
+    from detrt.settings import cache_dir
+
+    require("torch", extra="torch", purpose="Quantising a checkpoint")
+    from detrt.graph.export import ExportOptions
+    from detrt.graph.export_file import export_checkpoint
+
+    weights = sorted(source.glob("*.safetensors"))[0] if source.is_dir() else source
+    exported = cache_dir() / "export" / f"{sha256_of(weights)[:24]}.onnx"
+    if not exported.is_file():
+        with progress_bars() as progress:
+            export_checkpoint(source, exported, ExportOptions(batch=None), progress=progress)
+    return exported
+
+
 def tell_skipped(error: ImageError) -> None:
     """Name a photo that is left out."""
     err.print(f"[yellow]Skipped:[/] {escape(str(error))}")
@@ -127,6 +149,16 @@ def _print(report: Report) -> None:
     )
     if report.left_out:
         out.print(_left_out(report))
+    if isinstance(report.engine, str):
+        err.print(escape(report.engine))
+    else:
+        out.print(
+            f"Engine: {report.engine.milliseconds:.3f} ms, FP16 {report.engine.fp16_milliseconds:.3f} ms "
+            f"({report.engine.time_ratio:.2f} of it)"
+            + (f"; AP of the engine {report.engine.ap:.2f}" if report.engine.ap is not None else "")
+        )
+        if not report.engine.is_faster:
+            err.print("[yellow]The quantised engine is not faster than FP16 on this GPU: use FP16.[/]")
     if report.target_drop is not None:
         _tell_target(report)
     out.print(f"[dim]{report.seconds:.0f} s; calibrated on {report.photos}[/]")

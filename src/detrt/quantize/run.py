@@ -20,6 +20,7 @@ from detrt.graph.precision import with_precision
 from detrt.graph.ranges import measure_ranges
 from detrt.progress import Progress, silent
 from detrt.quantize.average_precision import measured_ap
+from detrt.quantize.engines import EngineVerdict, engine_verdict
 from detrt.quantize.formats import Precision
 from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
@@ -75,6 +76,7 @@ class Report:
         target_drop: as asked.
         complete: False where the budget ended the search early.
         judged: measured on the model that ships.
+        engine: its engine beside FP16's, or why there is none.
         seconds: of the whole.
     """
 
@@ -89,6 +91,7 @@ class Report:
     target_drop: float | None
     complete: bool
     judged: Judged
+    engine: EngineVerdict | str
     seconds: float
 
     def save(self, path: Path) -> None:
@@ -159,6 +162,7 @@ def quantize(
         target_drop=target_drop,
         complete=found.complete if found else True,
         judged=judged,
+        engine=engine_verdict(output, bench.source, labelled, rest_is_fp16=rest == "fp16", progress=progress),
         seconds=time.monotonic() - started,
     )
     report.save(output.with_suffix(".json"))
