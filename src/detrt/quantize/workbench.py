@@ -91,7 +91,8 @@ class Workbench:
 
     def losses(self, quantizer: Quantizer) -> Losses:
         """Losses of what `quantizer` makes, remembered beside the calibration."""
-        how = cache_key(repr(quantizer.settings), repr(sorted(quantizer.choices.items())) if quantizer.choices else "")
+        choices = [repr(sorted(quantizer.choices.items()))] if quantizer.choices else []
+        how = cache_key(repr(quantizer.settings), *choices)
         return Losses(self.reference, quantizer, self.cache / f"losses-{how}.jsonl")
 
     def quantizer(
