@@ -33,7 +33,7 @@ from detrt.quantize.workbench import Workbench
 
 Rest = Literal["fp32", "fp16"]
 
-POINTS_PER_AP: dict[Precision, float] = {"int8": 12.0, "fp8": 22.0}
+POINTS_PER_AP: dict[Precision, float] = {"int8": 12.0, "fp8": 18.0}
 """Points of agreement with the float model that go with one AP: docs/quantisation.md has the measurements. FP8 moves
 every box a little, which agreement sees and labels hardly do; INT8 loses some objects whole. AP itself needs labels,
 and a search may not look at those that its result is judged by."""
