@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import onnx
@@ -20,17 +19,6 @@ class Pass(Protocol):
     """One rewrite. It never edits its argument, and raises a `GraphError` where its precondition does not hold."""
 
     def __call__(self, model: onnx.ModelProto) -> PassResult: ...
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """Passes one after the other; itself a pass."""
-
-    passes: tuple[Pass, ...]
-
-    def __call__(self, model: onnx.ModelProto) -> PassResult:
-        """Apply each pass once, in order."""
-        return apply(model, self.passes)
 
 
 def apply(model: onnx.ModelProto, passes: Iterable[Pass]) -> PassResult:

@@ -14,6 +14,7 @@ import onnxruntime as ort
 
 from detrt.errors import ModelError
 from detrt.runtime.base import Array
+from detrt.runtime.device_name import chosen_device
 from detrt.signature import TensorSpec
 
 _DTYPES = {
@@ -122,19 +123,13 @@ class OnnxRuntime:
 
 def _device(asked: str) -> str:
     has_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
-    if asked == "auto":
-        return "cuda:0" if has_cuda else "cpu"
-    if asked == "cpu":
-        return asked
-    kind, _, index = asked.partition(":")
-    if kind != "cuda" or not (index or "0").isdigit():
-        raise ModelError(f"'{asked}' is no device.", "Use auto, cpu, cuda or cuda:N.")
-    if not has_cuda:
+    device = chosen_device(asked, has_cuda=has_cuda)
+    if device != "cpu" and not has_cuda:
         raise ModelError(
             f"The device {asked} was asked for, but ONNX Runtime {ort.__version__} here runs on the CPU only.",
             "Install the build with CUDA (pip install onnxruntime-gpu), or use --device cpu.",
         )
-    return f"cuda:{index or 0}"
+    return device
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:

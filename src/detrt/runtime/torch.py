@@ -14,6 +14,7 @@ from detrt.contract import ModelContract
 from detrt.errors import ModelError, UsageError
 from detrt.runtime.base import Array
 from detrt.runtime.device import check_feeds
+from detrt.runtime.device_name import chosen_device
 from detrt.signature import TensorSpec
 
 TorchPrecision = Literal["fp32", "tf32", "fp16", "bf16"]
@@ -109,17 +110,11 @@ class TorchRuntime:
 
 
 def _device(asked: str) -> str:
-    if asked == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if asked == "cpu":
-        return asked
-    kind, _, index = asked.partition(":")
-    if kind != "cuda" or not (index or "0").isdigit():
-        raise ModelError(f"'{asked}' is no device.", "Use auto, cpu, cuda or cuda:N.")
-    if int(index or 0) >= torch.cuda.device_count():
+    device = chosen_device(asked, has_cuda=torch.cuda.is_available())
+    if device != "cpu" and int(device.removeprefix("cuda:")) >= torch.cuda.device_count():
         raise ModelError(
             f"The device {asked} was asked for, but PyTorch {torch.__version__} here sees "
             f"{torch.cuda.device_count()} GPUs.",
             "Use --device cpu, or a build of PyTorch for this machine's GPU.",
         )
-    return f"cuda:{index or 0}"
+    return device
