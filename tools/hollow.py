@@ -19,7 +19,8 @@ from onnx import TensorProto, numpy_helper
 
 LARGE = 4096  # elements; what is smaller may be a shape or an anchor and travels as it is
 SANE = 1e4  # a tensor that holds more, such as the anchors of unused cells, is no weight
-KINDS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+KINDS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.FLOAT8E4M3FN)
+LARGEST = {TensorProto.FLOAT8E4M3FN: 448.0}  # what lies above becomes NaN
 
 
 def emptied(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -27,7 +28,7 @@ def emptied(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for tensor in copy.graph.initializer:
-        values = numpy_helper.to_array(tensor) if tensor.data_type in KINDS else np.empty(0)
+        values = numpy_helper.to_array(tensor).astype(np.float32) if tensor.data_type in KINDS else np.empty(0)
         if values.size >= LARGE and np.abs(values).max() < SANE:
             note = json.dumps({"mean": float(values.mean()), "deviation": float(values.std())})
             hollow = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, doc_string=note)
@@ -43,7 +44,8 @@ def filled(model: onnx.ModelProto) -> onnx.ModelProto:
         if tensor.doc_string.startswith('{"mean"') and not tensor.raw_data:
             note = json.loads(tensor.doc_string)
             noise = np.random.default_rng(zlib.crc32(tensor.name.encode())).standard_normal(tuple(tensor.dims))
-            values = note["mean"] + note["deviation"] * noise
+            largest = LARGEST.get(tensor.data_type, np.inf)
+            values = np.clip(note["mean"] + note["deviation"] * noise, -largest, largest)
             dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
             tensor.CopyFrom(numpy_helper.from_array(values.astype(dtype), tensor.name))
     return copy
