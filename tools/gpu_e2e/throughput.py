@@ -105,6 +105,7 @@ def _calls_with(decoder: Any, engine: Path, files: list[bytes], times: StageTime
 
         def call(run: int) -> None:
             lane.run(place, [lane.load(place, 0, items[run % len(items)])])
+            times.images += 1
 
         def close() -> None:
             lane.close()
