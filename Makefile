@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= $(wildcard ../shared)
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format docs clean
 
 help:
 	@echo "make demo    detect objects in real photos; pictures land in demo/"
 	@echo "make test    lint, types and tests, as CI runs them"
 	@echo "make lint    ruff and mypy only"
+	@echo "make docs    the documentation as a site, in site/"
 	@echo "make format  let ruff put the code in shape"
 
 demo: $(VENV)/.installed
@@ -27,8 +28,12 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m zensical build --strict
+	@echo "Open site/index.html; to search as well, serve it: $(BIN)/python -m http.server --directory site"
+
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo site .cache .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
