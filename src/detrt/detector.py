@@ -36,9 +36,10 @@ Source = Pixels | bytes | str | os.PathLike[str] | Item
 class Detector:
     """A model that takes photos: preprocess, run, decode, all by the model's own contract.
 
-    >>> from detrt import Detector                          # doctest: +SKIP
-    >>> with Detector.open("model.onnx") as detector:       # doctest: +SKIP
-    ...     found = detector(read_photo(Path("street.jpg")))
+    Example:
+        >>> from detrt import Detector
+        >>> with Detector.open("model.onnx") as detector:  # doctest: +SKIP
+        ...     found = detector("street.jpg")
     """
 
     def __init__(self, runtime: Runtime, contract: ModelContract) -> None:
