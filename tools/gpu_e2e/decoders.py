@@ -38,7 +38,8 @@ def compare_decoders(files: list[bytes]) -> None:
 
 
 def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], reference: list[Pixels]) -> None:
-    decoder, stream = NvImageCodec(kinds), here.stream().handle
+    own = here.stream()  # destroyed with this name
+    decoder, stream = NvImageCodec(kinds), own.handle
     images = decoder(files[:32], stream)
     here.synchronize(stream)
     refused = sum(image is None for image in images)

@@ -20,7 +20,8 @@ from detrt.runtime.device import DeviceArray
 def check_kernel() -> None:
     here = gpu()
     here.use()
-    stream = here.stream().handle
+    own = here.stream()  # destroyed with this name
+    stream = own.handle
     rng = np.random.default_rng(int(time.time()))
     sizes = [(1, 1), (1, 700), (37, 53), (427, 640), (480, 640), (640, 480), (640, 640), (1080, 1920), (2160, 3840)]
     photos = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
