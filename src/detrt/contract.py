@@ -52,7 +52,10 @@ class ModelContract:
             or `raw` (logits (N, queries, classes) before the sigmoid, boxes (N, queries, 4) as cx, cy, w, h in 0..1).
         outputs: role to tensor name; the roles are labels, boxes, scores, or logits, boxes.
         sizes_name: the tensor that takes the original sizes, where the form is `detections`.
-        scale, mean, std: the input is (pixel * scale - mean) / std, by channel, in `color` order.
+        color: the order of the channels, `RGB` or `BGR`.
+        scale: factor of a pixel's 0..255; the input is (pixel * scale - mean) / std.
+        mean: by channel, in `color` order.
+        std: the same.
         class_names: by label; empty where nobody knows them.
         top_k: how many rows a `raw` model's decoding keeps.
         source_sha256: hash of the checkpoint that the model was made from; empty where it is unknown.

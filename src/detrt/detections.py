@@ -27,7 +27,7 @@ class Detections:
         scores: (N,) float32 in 0..1, descending.
         labels: (N,) int64, an index into the contract's class names.
 
-    Example:
+    Examples:
         >>> one = Detections.of(boxes=[[0, 0, 10, 20]], scores=[0.9], labels=[17])
         >>> len(one), one.above(0.95).boxes.shape
         (1, (0, 4))

@@ -36,7 +36,7 @@ Source = Pixels | bytes | str | os.PathLike[str] | Item
 class Detector:
     """A model that takes photos: preprocess, run, decode, all by the model's own contract.
 
-    Example:
+    Examples:
         >>> from detrt import Detector
         >>> with Detector.open("model.onnx") as detector:  # doctest: +SKIP
         ...     found = detector("street.jpg")

@@ -19,7 +19,8 @@ class Runtime(Protocol):
     Attributes:
         name: what runs it, for people: `ONNX Runtime 1.31 (CPU)`.
         device: `cpu`, or `cuda:0` and the like.
-        inputs, outputs: what `run` takes and returns; a dynamic axis is None.
+        inputs: what `run` takes; a dynamic axis is None.
+        outputs: what it returns.
         metadata: the text that travels with the model, `detrt.*` keys included.
     """
 
