@@ -15,6 +15,14 @@ from rich.text import Text
 from typer.main import get_command
 
 PLACEHOLDER = "::: cli"
+_KINDS = (
+    (r" <list\[\w+\]>", " ..."),
+    (r"^(\w+) <str>$", r"\1"),
+    ("<str>", "NAME"),
+    (r"<int\b.*?>", "N"),
+    (r"<float\b.*?>", "X"),
+)
+"""What the command-line library calls the kind of a value, and what it is called here."""
 
 
 def reference() -> Iterator[str]:
@@ -65,7 +73,9 @@ def _plain(epilog: str | None) -> list[str]:
 
 
 def _code(names: str) -> str:
-    """`-o, --output FILE` as two pieces of code that may stand on two lines."""
+    """`-o, --output FILE` as two pieces of code that may stand on two lines; the kind of a value as one letter or word."""
+    for kind, shown in _KINDS:
+        names = re.sub(kind, shown, names)
     *aliases, last = names.split(", ") if names.startswith("-") else [names]
     return ", ".join(f"`{_escaped(part)}`" for part in (*aliases, last))
 

@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from detrt.cli.app import app
+from detrt.cli.options import _READERS
 from tests.docs.pages import ROOT, pages
 
 pytest.importorskip("zensical", reason="zensical needs Python 3.11")
@@ -56,6 +57,12 @@ def test_the_reference_has_the_docstrings(site: Path) -> None:
     for method in ("open", "stream", "detect"):
         first = (getattr(Detector, method).__doc__ or "").splitlines()[0]
         assert re.split(r"[`,']", first)[0] in reference
+
+
+def test_the_keys_of_the_contract_are_those_that_there_are() -> None:
+    text = (ROOT / "docs" / "reference" / "contract.md").read_text()
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    assert {key for row in rows for key in re.findall(r"\w+", row)} == set(_READERS)
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
