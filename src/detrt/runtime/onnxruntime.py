@@ -31,7 +31,7 @@ _DTYPES = {
 
 _WRONG_OPTIMIZERS = ["ReluQuantRewrite"]
 """It drops a Relu before a quantiser whose zero point is 0, right for uint8 alone: FP8 then keeps the negative values
-(seen in 1.32; tests/runtime/test_relu_before_fp8.py)."""
+(seen in 1.32; tests/runtime/test_fp8.py)."""
 
 
 class OnnxRuntime:
@@ -50,16 +50,11 @@ class OnnxRuntime:
         """
         where = "the model in memory" if isinstance(model, bytes) else str(model)
         self.device = _device(device)
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads
         source = self._source = model if isinstance(model, bytes) else str(Path(model))
         self._narrow: OnnxRuntime | None = None
         self._lock = threading.Lock()
         try:
-            self._session = ort.InferenceSession(
-                source, options, providers=_providers(self.device), disabled_optimizers=_WRONG_OPTIMIZERS
-            )
+            self._session = _session(source, self.device, threads)
         except Exception as error:  # the bindings raise a dozen types of their own
             raise ModelError(
                 f"ONNX Runtime {ort.__version__} cannot load {where}: {_first_line(error)}.",
@@ -119,6 +114,27 @@ class OnnxRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _session(source: str | bytes, device: str, threads: int) -> ort.InferenceSession:
+    """As fast as the build can; without its rewriting of quantisers where that breaks the graph.
+
+    Builds before 1.32 put 8-bit floats into operators that take integers alone, and then refuse their own work
+    (`Type 'tensor(float8e4m3fn)' ... of operator (QLinearConv) ... is invalid`, seen in 1.30).
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    made = partial(
+        ort.InferenceSession, source, options, providers=_providers(device), disabled_optimizers=_WRONG_OPTIMIZERS
+    )
+    try:
+        return made()
+    except Exception as error:
+        if "float8" not in str(error):
+            raise
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        return made()
 
 
 def _device(asked: str) -> str:
