@@ -79,7 +79,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         return Checkpoint(contents.state, contents.weights, digest, contents.class_names, contents.discrete)
     if not place.is_file():
         raise CheckpointError(f"There is no checkpoint at {place}.", "Check the path; `detrt models` lists known ones.")
-    return Checkpoint(_state_of_pth(place), place, sha256_of(place))
+    content = _content_of_pth(place)
+    return Checkpoint(_state_in(content, place), place, sha256_of(place), _names_in(content))
 
 
 def model_from_checkpoint(checkpoint: Checkpoint, variant: Variant) -> RTDETRv2:
@@ -164,9 +165,9 @@ def mismatches(expected: Shapes, given: Shapes) -> list[str]:
     ]
 
 
-def _state_of_pth(path: Path) -> State:
+def _content_of_pth(path: Path) -> object:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than weights: {_first_line(error)}.",
@@ -177,6 +178,15 @@ def _state_of_pth(path: Path) -> State:
             f"{path} ({path.stat().st_size:,} bytes) is not a whole PyTorch checkpoint: {_first_line(error)}.",
             "Download or copy it again.",
         ) from error
+
+
+def _names_in(content: object) -> tuple[str, ...]:
+    """What detrt's own checkpoints say, under a key that official ones lack."""
+    names = content.get("class_names", ()) if isinstance(content, Mapping) else ()
+    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+
+
+def _state_in(content: object, path: Path) -> State:
     for keys in (("ema", "module"), ("model",), ()):
         state = content
         for key in keys:

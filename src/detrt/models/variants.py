@@ -1,4 +1,4 @@
-"""The published RT-DETRv2 models as data: what differs between them, and nothing else.
+"""The published RT-DETRv2 models as data, and one of ours: what differs between them, and nothing else.
 
 Figures are those of the configurations in lyuwenyu/RT-DETR (rtdetrv2_pytorch/configs/rtdetrv2).
 """
@@ -89,10 +89,24 @@ R50VD = Variant("r50vd", blocks=(3, 4, 6, 3), layers=6, evaluated=6, bottleneck=
 R50VD_M = replace(R50VD, name="r50vd_m", encoder_expansion=0.5, evaluated=3)
 R101VD = replace(R50VD, name="r101vd", blocks=(3, 4, 23, 3), encoder_width=384, encoder_feedforward=2048)
 
+SHAPES = replace(
+    R18VD,
+    name="shapes",
+    stem=24,
+    encoder_width=128,
+    encoder_feedforward=256,
+    hidden=128,
+    feedforward=256,
+    queries=100,
+    classes=10,
+    size=(320, 320),
+)
+"""Ours, and small: 3.6 million weights, trained on drawn shapes (docs/shapes.md)."""
+
 _BILINEAR = (R18VD, R34VD, R50VD_M, R50VD, R101VD)
 _DISCRETE = tuple(replace(variant, name=f"{variant.name}_dsp", sampling="discrete") for variant in _BILINEAR)
 
-VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (*_BILINEAR, *_DISCRETE)}
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (*_BILINEAR, *_DISCRETE, SHAPES)}
 
 
 def variant_named(name: str) -> Variant:
