@@ -21,6 +21,7 @@ from detrt.cli import (
     quantize,
     repair,
     sensitivity,
+    workflow,
 )
 from detrt.cli.app import main
 
@@ -41,4 +42,5 @@ __all__ = [
     "quantize",
     "repair",
     "sensitivity",
+    "workflow",
 ]

@@ -110,6 +110,7 @@ def quantize(
     budget: float = math.inf,
     rest: Rest = "fp32",
     labelled: CocoDataset | None = None,
+    judge_engine: bool = True,
     progress: Progress = silent,
 ) -> Report:
     """Quantise, write the model whole, and judge it.
@@ -124,6 +125,7 @@ def quantize(
         budget: seconds after which the search tries no more.
         rest: type of everything that is not quantised.
         labelled: photos with boxes to judge the result on; the search does not see them.
+        judge_engine: build it as an engine and time that beside FP16's, where a GPU is.
         progress: told of every stage.
 
     Raises:
@@ -162,7 +164,9 @@ def quantize(
         target_drop=target_drop,
         complete=found.complete if found else True,
         judged=judged,
-        engine=engine_verdict(output, bench.source, labelled, rest_is_fp16=rest == "fp16", progress=progress),
+        engine=engine_verdict(output, bench.source, labelled, rest_is_fp16=rest == "fp16", progress=progress)
+        if judge_engine
+        else "No engine was asked for.",
         seconds=time.monotonic() - started,
     )
     report.save(output.with_suffix(".json"))
