@@ -11,6 +11,7 @@ import torch
 from detrt.contract import ModelContract, OutputForm, roles
 from detrt.errors import UsageError
 from detrt.graph.checked import check
+from detrt.graph.deformable_attention import define_attention
 from detrt.graph.names import name_by_path
 from detrt.graph.onnx_file import with_contract
 from detrt.graph.passes import Pass, PassResult, apply
@@ -32,7 +33,8 @@ class ExportOptions:
     Attributes:
         batch: images a run; None leaves it open.
         output: `detections`, decoded with `orig_target_sizes`, or `raw` logits and boxes.
-        sampler: operator of the bilinear sampling; `gather` is for runtimes that miscompile GridSample.
+        sampler: operator of the bilinear sampling; `gather` is for runtimes that miscompile GridSample, `plugin` makes
+            one `detrt::DeformableAttention` of a layer's sampling (graph/deformable_attention.py).
         opset: 17, which every TensorRT from 8.6 on reads, or 18.
     """
 
@@ -76,7 +78,15 @@ def onnx_from_model(model: RTDETRv2, contract: ModelContract, options: ExportOpt
 
 def export_passes(contract: ModelContract) -> tuple[Pass, ...]:
     """What happens to a traced graph, in order."""
-    return (simplify, transpose_inside_gemm, share_constants, name_by_path, partial(_embed, contract=contract), check)
+    return (
+        simplify,
+        transpose_inside_gemm,
+        share_constants,
+        name_by_path,
+        define_attention,
+        partial(_embed, contract=contract),
+        check,
+    )
 
 
 def _embed(model: onnx.ModelProto, *, contract: ModelContract) -> PassResult:

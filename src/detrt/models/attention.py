@@ -5,6 +5,8 @@ Three ways of reading, all of which give the same numbers where they mean the sa
 * `grid-sample`: bilinear, by the operator of that name, one level at a time;
 * `gather`: bilinear, as four rows picked from the value table and weighted: for runtimes that miscompile GridSample;
 * discrete: the nearest cell, one row (models trained so: `_dsp`).
+
+An export may also leave the reading to a plugin, which does either (models/deployed/plugin_sampling.py).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from torch.nn import functional
 from detrt.models.rows import take_rows
 from detrt.models.variants import Variant
 
-Sampler = Literal["grid-sample", "gather"]
+Sampler = Literal["grid-sample", "gather", "plugin"]
 Shapes = Sequence[tuple[int, int]]  # height and width, by level
 
 

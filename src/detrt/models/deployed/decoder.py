@@ -14,6 +14,7 @@ from detrt.models.attention import Sampler
 from detrt.models.decoder import Decoder, DecoderLayer, limited
 from detrt.models.deployed.fold import Affine, shifted, stacked
 from detrt.models.deployed.heads import Heads, projections
+from detrt.models.deployed.plugin_sampling import LayerValues, PluginSampling
 from detrt.models.deployed.sampling import MapSampling, MapValues, RowSampling, RowValues
 from detrt.models.layers import MLP
 from detrt.models.rows import take_rows
@@ -40,12 +41,12 @@ class DeployedDecoder(nn.Module):
         heads = cast("list[MLP]", list(decoder.dec_bbox_head)[: variant.evaluated])
         shifts = [layer.self_attn.out_proj.bias.detach() for layer in layers]
         afters = [*shifts[1:], torch.zeros_like(shifts[0])]
-        maps = sampler == "grid-sample" and variant.sampling == "bilinear"
+        values, sampling = _ways(sampler, variant)
 
         candidate = Affine.of(decoder.enc_output[0])
         readers = stacked(candidate, *(Affine.of(layer.cross_attn.value_proj) for layer in layers))
         self.memory = nn.ModuleList(readers.after(Affine.of(project)).conv() for project in decoder.input_proj)
-        self.values = MapValues(variant, single=single) if maps else RowValues(variant, single=single)
+        self.values = values(variant, single=single)
         self.register_buffer("valid", decoder.valid_mask[0])
         self.register_buffer("unused", candidate.bias.float())
         self.register_buffer("anchors", decoder.anchors[0].clamp(max=UNUSED))
@@ -53,7 +54,7 @@ class DeployedDecoder(nn.Module):
         self.enc_score_head = Affine.of(decoder.enc_score_head).behind(shifts[0]).linear()
         self.enc_bbox_head = behind(decoder.enc_bbox_head, shifts[0])
         self.layers = nn.ModuleList(
-            DeployedLayer(layer, decoder.query_pos_head, own, after, variant, maps=maps, single=single)
+            DeployedLayer(layer, decoder.query_pos_head, own, after, variant, sampling, single=single)
             for layer, own, after in zip(layers, shifts, afters, strict=True)
         )
         self.dec_bbox_head = nn.ModuleList(behind(head, after) for head, after in zip(heads, afters, strict=True))
@@ -102,8 +103,8 @@ class DeployedLayer(nn.Module):
         own: Tensor,
         after: Tensor,
         variant: Variant,
+        sampling: type[MapSampling | RowSampling | PluginSampling],
         *,
-        maps: bool,
         single: bool,
     ) -> None:
         super().__init__()
@@ -118,7 +119,6 @@ class DeployedLayer(nn.Module):
         self.out_proj = Affine.of(layer.self_attn.out_proj).onto()
         output = Affine.of(layer.cross_attn.output_proj)
         self.norm1 = shifted(layer.norm1, output.bias)
-        sampling = MapSampling if maps else RowSampling
         self.cross_attn = sampling(layer.cross_attn, variant, output.bias, single=single)
         self.output_proj = output.onto()
         second = Affine.of(layer.linear2)
@@ -134,6 +134,17 @@ class DeployedLayer(nn.Module):
         queries = self.norm2(self.output_proj(queries, self.cross_attn(queries + self.query_pos(hidden), boxes, value)))
         fed: Tensor = self.norm3(self.linear2(queries, functional.relu(self.linear1(queries))))
         return fed
+
+
+def _ways(
+    sampler: Sampler, variant: Variant
+) -> tuple[type[MapValues | RowValues | LayerValues], type[MapSampling | RowSampling | PluginSampling]]:
+    """How values are laid out, and how they are read."""
+    if sampler == "plugin":
+        return LayerValues, PluginSampling
+    if sampler == "grid-sample" and variant.sampling == "bilinear":
+        return MapValues, MapSampling
+    return RowValues, RowSampling
 
 
 def behind(head: MLP, shift: Tensor) -> MLP:

@@ -1,0 +1,1 @@
+"""TensorRT plugins around the kernels: a library in C++ for every version, and the same in Python."""
