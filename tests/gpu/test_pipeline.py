@@ -85,18 +85,19 @@ def test_a_single_call_takes_the_gpu_too(flexible: Path, photos: list[Pixels]) -
 
 def test_the_decoder_gives_nearly_the_pixels_of_libjpeg_turbo(gpu: CudaGpu, shared: Path) -> None:
     try:
-        decoder = NvImageCodec()
+        codec = NvImageCodec()
     except MissingExtraError as error:
         pytest.skip(error.problem)
     files = [path.read_bytes() for path in sorted((shared / "coco" / "val").glob("*.jpg"))[:8]]
     stream = gpu.stream()
-    for file, image in zip(files, decoder(files, stream.handle), strict=True):
-        assert image is not None
-        rows = np.empty((image.size[0], image.pitch), np.uint8)
-        gpu.copy(rows.ctypes.data, image.pointer, rows.nbytes, stream.handle)
-        stream.synchronize()
-        pixels = rows[:, : 3 * image.size[1]].reshape(*image.size, 3)
-        assert np.abs(pixels.astype(int) - decode_jpeg(file)).mean() < 1.5
+    with codec as decoder:
+        for file, image in zip(files, decoder(files, stream.handle), strict=True):
+            assert image is not None
+            rows = np.empty((image.size[0], image.pitch), np.uint8)
+            gpu.copy(rows.ctypes.data, image.pointer, rows.nbytes, stream.handle)
+            stream.synchronize()
+            pixels = rows[:, : 3 * image.size[1]].reshape(*image.size, 3)
+            assert np.abs(pixels.astype(int) - decode_jpeg(file)).mean() < 1.5
 
 
 def preprocessed(gpu: CudaGpu, contract: ModelContract, photos: list[Pixels], dtype: str) -> npt.NDArray[np.floating]:

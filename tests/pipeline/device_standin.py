@@ -106,6 +106,7 @@ class HostJpegDecoder:
     def __init__(self, gpu: StandInGpu, refused: bytes = b"\0" * 64) -> None:
         self._gpu, self._refused = gpu, refused
         self._held: list[StandInMemory] = []
+        self._stream: int | None = None
         self._others: list[HostJpegDecoder] = []
         self._decoded_here = 0
 
@@ -120,8 +121,13 @@ class HostJpegDecoder:
         return self._others[-1]
 
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
-        self._held.clear()
+        self.close()
+        self._stream = stream
         return [None if self._refused in file else self._decoded(file) for file in files]
+
+    def close(self) -> None:
+        assert self._stream is None or self._stream in self._gpu.streams, "memory goes back on a destroyed stream"
+        self._held.clear()
 
     def _decoded(self, file: bytes) -> DecodedJpeg:
         pixels = decode_jpeg(file)

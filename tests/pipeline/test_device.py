@@ -132,7 +132,7 @@ def test_results_stay_when_their_memory_is_used_again(detector: Detector, gpu: S
 
 
 def test_memory_stays_within_what_the_places_need_and_goes_back(
-    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu
+    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu, decoder: HostJpegDecoder | None
 ) -> None:
     most = 0
     peak = StandInGpu.allocate
@@ -145,7 +145,7 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
 
     monkeypatch.setattr(StandInGpu, "allocate", counted)
     given: list[Item] = [PhotoBytes(jpeg(photo(level % 200, 20 + level, 30))) for level in range(60)]
-    outcomes_on_device(detector, gpu, None, 2, given)
+    outcomes_on_device(detector, gpu, decoder, 2, given)
     places = device.RUNNERS + stream.BATCHES_AHEAD
     held_by_sessions = {memory.pointer for memory in gpu.held}
     rows, table, sizes, results = 2 * 2, 2, 1, 3

@@ -34,7 +34,8 @@ def compare_decoders(files: list[bytes]) -> None:
         try:
             _decode_on_gpu(here, kinds, files, reference)
         except Exception as error:  # noqa: PERF203 a decoder that this machine lacks
-            print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}")
+            decoder.close()
+    print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}")
 
 
 def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], reference: list[Pixels]) -> None:
@@ -66,6 +67,7 @@ def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], re
             decoder((files * 2)[(number * batch) % len(files) :][:batch], stream)
         here.synchronize(stream)
         rates.append(f"{batch}: {rounds * batch / (time.perf_counter() - started):,.0f}")
+    decoder.close()
     print(f"decode by {'+'.join(kinds)}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
           f"a second in groups of {', '.join(rates)}; refused {refused}; from libjpeg-turbo mean "
           f"{np.mean(total or [0]):.3f}, at most {worst} grey levels")  # fmt: skip

@@ -98,6 +98,8 @@ class DeviceLane:
 
     def close(self) -> None:
         """See `Lane`."""
+        while not self._decoders.empty():
+            self._decoders.get().close()
         for made in self._places:
             made.close()
         self._station.close()

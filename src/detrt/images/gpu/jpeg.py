@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol
 
 from detrt.extras import require
@@ -30,6 +31,10 @@ class DecodesJpegs(Protocol):
 
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
         """Decode on the device; what is enqueued on `stream` afterwards sees the pixels. None: it cannot."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the last group, whose memory is given back on its stream; call before that is destroyed."""
         ...
 
 
@@ -62,6 +67,18 @@ class NvImageCodec:
         images = self._decoder.decode(streams, params=self._params, cuda_stream=stream)
         self._images = images  # they own the memory
         return [None if image is None else _looked_at(image) for image in images]
+
+    def close(self) -> None:
+        """See `DecodesJpegs`."""
+        self._images = []
+
+    def __enter__(self) -> NvImageCodec:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _looked_at(image: Any) -> DecodedJpeg:
