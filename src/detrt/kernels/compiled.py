@@ -19,6 +19,13 @@ def source_of(name: str) -> str:
 
 
 @cache
+def headers_here() -> dict[bytes, bytes]:
+    """What kernel files may include: names and contents of the headers beside them."""
+    files = resources.files(__package__).iterdir()
+    return {file.name.encode(): file.read_bytes() for file in files if file.name.endswith((".h", ".cuh"))}
+
+
+@cache
 def cubin_of(name: str, capability: str) -> bytes:
     """Machine code of the kernel file `name`.cu for a compute capability such as `9.0`.
 
@@ -28,7 +35,10 @@ def cubin_of(name: str, capability: str) -> bytes:
     """
     nvrtc = require("cuda.bindings.nvrtc", extra="gpu", purpose=_PURPOSE)
     try:
-        status, program = nvrtc.nvrtcCreateProgram(source_of(name).encode(), f"{name}.cu".encode(), 0, [], [])
+        headers = headers_here()
+        status, program = nvrtc.nvrtcCreateProgram(
+            source_of(name).encode(), f"{name}.cu".encode(), len(headers), list(headers.values()), list(headers)
+        )
     except RuntimeError as error:  # how the bindings say that libnvrtc is not there
         raise _without_nvrtc(error) from error
     _check(status)

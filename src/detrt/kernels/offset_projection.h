@@ -31,11 +31,11 @@ typedef struct DetrtOffsetProjection {
     int depth;             /* 1..65536; multiples of 16 are read in pieces of 16 */
     float x_scale;         /* > 0 */
     DetrtElement x_element;      /* any */
-    DetrtElement output_element; /* FLOAT32, FLOAT16 or BFLOAT16 */
+    DetrtElement output_element; /* FLOAT32, FLOAT16 or BFLOAT16; of float x the same or FLOAT32 */
 } DetrtOffsetProjection;
 
 /* For those who launch the kernels of offset_projection.cu by name, `detrt_offset_projection_<x>_<output>`, <x> being
- * int8, float32, float16 or bfloat16 and <output> one of the last three; the argument is the struct, by value:
+ * int8, float32, float16 or bfloat16 and <output> one that goes with it; the argument is the struct, by value:
  * grid (ceil(rows / ROWS), ceil(offsets.columns / COLUMNS) + ceil(attention.columns / COLUMNS)), THREADS in a block. */
 #define DETRT_OFFSET_PROJECTION_ROWS 64
 #define DETRT_OFFSET_PROJECTION_COLUMNS 32
