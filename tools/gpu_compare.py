@@ -17,16 +17,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from detrt.compare.culprits import markable
 from detrt.compare.detectors import compare_detectors
+from detrt.compare.engine_tensors import engine_tensors
 from detrt.compare.files import compare_layers_of
 from detrt.compare.layers import LayerComparison
 from detrt.compare.report import write_json
 from detrt.compare.tensors import OnnxTensors
 from detrt.detector import Detector
 from detrt.engine.builder import build_engine
+from detrt.engine.manifest import manifest_of
 from detrt.engine.options import BuildOptions
 from detrt.errors import DetrtError, EngineError
 from detrt.graph.mark import Mark
@@ -64,13 +68,25 @@ def _engines(asked: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
     print(f"{plain.name} built; {len(names)} tensors to look at", flush=True)
     try:
         options = BuildOptions(precision=asked.precision, debug_tensors="unfused" if asked.unfused else names)
-        return plain, build_engine(asked.quantised, folder / "debug.engine", options).engine
+        debug = build_engine(asked.quantised, folder / "debug.engine", options).engine
+        if heard := _heard(debug, names):
+            print(f"{heard} debug tensors heard", flush=True)
+            return plain, debug
+        print("the engine has debug tensors but tells of none; marking outputs", flush=True)
     except EngineError as error:
         print(f"no debug tensors ({error.problem}); marking outputs", flush=True)
     save(Mark(names)(quantised).model, folder / "marked.onnx")
     return plain, build_engine(
         folder / "marked.onnx", folder / "marked.engine", BuildOptions(precision=asked.precision)
     ).engine
+
+
+def _heard(engine: Path, names: tuple[str, ...]) -> int:
+    """How many of its debug tensors the engine tells of in one run."""
+    manifest = manifest_of(engine)
+    feeds = {spec.name: np.ones(manifest.profile[spec.name][1], spec.dtype) for spec in manifest.inputs}
+    with engine_tensors(engine, names) as shown:
+        return len(shown.read(feeds, names))
 
 
 def _compare(name: str, first: Path, second: Path, shown: Path, photos: list[Path], out: Path) -> None:
