@@ -24,7 +24,7 @@ def main() -> None:
     train = commands.add_parser("train", help="train, or go on training")
     train.add_argument("--minutes", type=float, default=9.0, help="of training over all calls; the plan is for these")
     train.add_argument("--until", type=float, help="stop this call at that minute of the plan")
-    train.add_argument("--resume", action="store_true", help="go on from OUT/state")
+    train.add_argument("--resume", action="store_true", help="go on from OUT/state, where there is one")
     train.add_argument(
         "--trial", help="learning rates, with commas: an equal part of the minutes for each, nothing kept"
     )
@@ -37,7 +37,7 @@ def main() -> None:
     train.add_argument("--side", type=int, default=320, help="of the pictures, to try things on a CPU")
     train.add_argument("--hardest", type=float, default=1.0, help="difficulty never rises above it, to try things")
     train.add_argument("--no-graph", action="store_true", help="launch kernels one by one")
-    train.add_argument("--compile", action="store_true", help="torch.compile; costs a minute or two")
+    train.add_argument("--float32", action="store_true", help="no bfloat16")
     train.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
 

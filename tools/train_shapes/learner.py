@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
-import traceback
 from typing import Any
 
 import torch
@@ -30,10 +28,13 @@ class Learner:
         model: what learns.
         average: what is judged and kept.
         step: steps so far.
+
+    On a GPU most of the arithmetic is in bfloat16 (`half`), and a step is recorded and replayed (`graph`): launched one
+    by one, its two thousand kernels would take longer than they run.
     """
 
     def __init__(
-        self, variant: Variant, plan: Plan, device: torch.device, *, graph: bool = True, compiled: bool = False
+        self, variant: Variant, plan: Plan, device: torch.device, *, graph: bool = True, half: bool = True
     ) -> None:
         self.plan = plan
         self.device = device
@@ -50,17 +51,17 @@ class Learner:
         self._labels = torch.full((plan.batch, MOST), -1, dtype=torch.int64, device=device)
         self._terms = torch.zeros(len(TERMS), device=device)
         self._centres = anchor_logits(variant.size)[0][0, :, :2].sigmoid().to(device)
-        if compiled:
-            self.model.backbone.compile()
-            self.model.encoder.compile()
+        self._half = half and device.type == "cuda"
+        self._begun = 0  # steps since this object was made
         self._recorded: torch.cuda.CUDAGraph | None = None
         self._recording = graph and device.type == "cuda"
         self._parameters = list(self.model.parameters())
+        self._old, self._new = _kept(self.average), _kept(self.model)
 
     def learn(self, batches: Batches, rate: float) -> None:
         """Take one step."""
         batches.copy_to(self._pictures, self._boxes, self._labels)
-        if self._recording and self._recorded is None and self.step >= WARMUPS:
+        if self._recording and self._recorded is None and self._begun >= WARMUPS:
             self._record()
         if self._recorded is not None:
             self._recorded.replay()
@@ -72,6 +73,7 @@ class Learner:
         self._optimiser.step()
         self._remember()
         self.step += 1
+        self._begun += 1
 
     def terms(self) -> dict[str, float]:
         """The last step's losses."""
@@ -98,51 +100,36 @@ class Learner:
         for parameter in self._parameters:
             parameter.grad = None
         images, targets = turned(self._pictures, self._boxes, self._labels)
-        on_gpu = self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half, cache_enabled=False):
             answers = self._training(images, targets)
         terms = losses(answers, targets, self._centres)
         terms.sum().backward()  # type: ignore[no-untyped-call]
         self._terms.copy_(terms.detach())
 
     def _record(self) -> None:
-        """Record `_compute`; where that fails, say why and go on without."""
+        """Record `_compute` as a CUDA graph."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
-        try:
-            with torch.cuda.stream(stream):
-                for _ in range(2):
-                    self._compute()
-            torch.cuda.current_stream().wait_stream(stream)
-            torch.cuda.synchronize()
-            for parameter in self._parameters:
-                parameter.grad = None  # so that the recording makes gradients of its own, which stay where they are
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.stream(stream):
+            for _ in range(2):
                 self._compute()
-            self._recorded = graph
-        except RuntimeError:
-            traceback.print_exc()
-            print("The step cannot be recorded as a CUDA graph; going on without.", file=sys.stderr, flush=True)
-            self._recording = False
-            torch.cuda.synchronize()
+        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.synchronize()
+        for parameter in self._parameters:
+            parameter.grad = None  # so that the recording makes gradients of its own, which stay where they are
+        self._recorded = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._recorded, capture_error_mode="thread_local"):  # another thread fills batches
+            self._compute()
 
     @torch.no_grad()
     def _remember(self) -> None:
-        stays = self.plan.averaging_at(self.step)
-        pairs = [
-            (old, new)
-            for old, new in zip(self._kept(self.average), self._kept(self.model), strict=True)
-            if old.is_floating_point()
-        ]
-        torch._foreach_lerp_([old for old, _ in pairs], [new for _, new in pairs], 1 - stays)
+        torch._foreach_lerp_(self._old, self._new, 1 - self.plan.averaging_at(self.step))
 
-    @staticmethod
-    def _kept(model: RTDETRv2) -> list[Tensor]:
-        """Weights, and the running mean and variance of the norms."""
-        skipped = ("anchors", "num_points_scale", "position")
-        buffers = [value for name, value in model.named_buffers() if not name.endswith(skipped)]
-        return [*model.parameters(), *buffers]
+
+def _kept(model: RTDETRv2) -> list[Tensor]:
+    """What is averaged: weights, and the running means and variances of the norms."""
+    running = [value for name, value in model.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    return [*model.parameters(), *running]
 
 
 def _groups(model: RTDETRv2, decay: float) -> list[dict[str, Any]]:

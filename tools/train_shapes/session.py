@@ -27,7 +27,10 @@ def run(options: argparse.Namespace) -> None:
     """Train as the command line says."""
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(options.minutes, rate=options.rate, batch=options.batch)
-    state, progress = load_state(options.out / "state") if options.resume else (None, {"seconds": 0.0, "curve": []})
+    kept = (options.out / "state").is_dir()
+    state, progress = (
+        load_state(options.out / "state") if options.resume and kept else (None, {"seconds": 0.0, "curve": []})
+    )
     seconds, curve = float(progress["seconds"]), list(progress["curve"])
 
     pool = Pool(options.slots, options.side, workers=options.workers, seed=[SEED, len(curve), 0])
@@ -51,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
             attempt,
             device,
             graph=not options.no_graph,
-            compiled=options.compile,
+            half=not options.float32,
         )
         if state is not None:
             learner.load(state)
