@@ -105,7 +105,7 @@ CLASSES: tuple[str, ...] = tuple(_DRAW)
 
 
 def _angles(count: int) -> Points:
-    angles: Points = np.arange(count) * (2 * np.pi / count)
+    angles: Points = np.arange(count, dtype=np.float64) * (2 * np.pi / count)
     return angles
 
 
