@@ -10,7 +10,7 @@ from typing import Any
 from detrt.errors import EngineError, MissingExtraError
 from detrt.extras import require
 
-_PURPOSE = "Preprocessing photos on the GPU"
+_PURPOSE = "Running CUDA kernels of detrt"
 
 
 def source_of(name: str) -> str:
