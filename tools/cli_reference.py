@@ -73,7 +73,7 @@ def _plain(epilog: str | None) -> list[str]:
 
 
 def _code(names: str) -> str:
-    """`-o, --output FILE` as two pieces of code that may stand on two lines; the kind of a value as one letter or word."""
+    """`-o, --output FILE` as two pieces of code, which may stand on two lines; the kind of a value in one word."""
     for kind, shown in _KINDS:
         names = re.sub(kind, shown, names)
     *aliases, last = names.split(", ") if names.startswith("-") else [names]

@@ -31,10 +31,11 @@ def staged(folder: Path) -> Path:
     Image.open(drawn / "000.png").convert("RGB").save(folder / "street.jpg")
     for name in ANNOTATIONS:
         (folder / name).write_text(json.dumps(boxes(sorted(drawn.iterdir()))))
+    (folder / "names.txt").write_text("scratch\ndent\ncrack\nrust\n")
     for name in ("my.yaml", "mine.yaml"):
         (folder / name).write_text(RECIPE)
     bench = open_workbench(folder / "model.onnx", [str(drawn)])
-    for name in ("model_int8.onnx", "model.int8.onnx"):
+    for name in ("model_int8.onnx", "model.int8.onnx", "femto.int8.onnx"):
         quantize(bench, folder / name, precision="int8", recipe=load_recipe("safe"))
     return folder
 

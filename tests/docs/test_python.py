@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
-from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import Block, blocks
-from tests.docs.stage import staged
 
 PYTHON = tuple(block for block in blocks() if block.language == "python")
 
@@ -29,12 +27,6 @@ def name(block: Block) -> str:
     return f"{block.page}:{block.line}"
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stand-ins that the blocks share."""
-    return staged(tmp_path_factory.mktemp("docs") / "stage")
-
-
 @pytest.mark.parametrize("block", PYTHON, ids=name)
 def test_what_it_imports_from_detrt_is_there(block: Block) -> None:
     tree = compile(block.text, name(block), "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -46,9 +38,9 @@ def test_what_it_imports_from_detrt_is_there(block: Block) -> None:
                 assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("block", [block for block in PYTHON if not read_only(block)], ids=name)
-def test_it_runs(block: Block, stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(stage)
+def test_it_runs(block: Block) -> None:
     exec(compile(block.text, name(block), "exec"), {"__name__": "__main__"})
 
 
