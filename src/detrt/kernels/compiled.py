@@ -30,14 +30,23 @@ def cubin_of(name: str, capability: str) -> bytes:
     """Machine code of the kernel file `name`.cu for a compute capability such as `9.0`.
 
     Raises:
+        EngineError, MissingExtraError: see `cubin_from`.
+    """
+    return cubin_from(source_of(name), f"{name}.cu", capability)
+
+
+def cubin_from(source: str, title: str, capability: str) -> bytes:
+    """Machine code of CUDA source for a compute capability; it may include the headers of this folder.
+
+    Raises:
         MissingExtraError: the CUDA bindings or NVRTC are not installed.
         EngineError: the source does not compile for that GPU; with the compiler's log.
     """
     nvrtc = require("cuda.bindings.nvrtc", extra="gpu", purpose=_PURPOSE)
+    headers = headers_here()
     try:
-        headers = headers_here()
         status, program = nvrtc.nvrtcCreateProgram(
-            source_of(name).encode(), f"{name}.cu".encode(), len(headers), list(headers.values()), list(headers)
+            source.encode(), title.encode(), len(headers), list(headers.values()), list(headers)
         )
     except RuntimeError as error:  # how the bindings say that libnvrtc is not there
         raise _without_nvrtc(error) from error
@@ -48,7 +57,7 @@ def cubin_of(name: str, capability: str) -> bytes:
         log = bytearray(_check(*nvrtc.nvrtcGetProgramLogSize(program)))
         nvrtc.nvrtcGetProgramLog(program, log)
         raise EngineError(
-            f"{name}.cu does not compile for compute capability {capability}: {log.decode(errors='replace')[:2000]}",
+            f"{title} does not compile for compute capability {capability}: {log.decode(errors='replace')[:2000]}",
             "Update nvidia-cuda-nvrtc to a version that knows this GPU.",
         )
     cubin = bytearray(_check(*nvrtc.nvrtcGetCUBINSize(program)))
