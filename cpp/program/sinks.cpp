@@ -1,0 +1,106 @@
+#include "sinks.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <system_error>
+
+#include "core/draw.hpp"
+#include "core/results.hpp"
+#include "detrt/error.hpp"
+
+namespace detrt::program {
+namespace {
+
+namespace fs = std::filesystem;
+
+class JsonLines final : public Sink {
+  public:
+    JsonLines(const fs::path& path, const ModelContract& contract) : contract_(contract) {
+        std::error_code ignored;
+        if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
+        errno = 0;
+        file_.open(path);
+        if (!file_)
+            throw UsageError(path.string() + " cannot be written: " + std::strerror(errno) + ".",
+                             "Give another --json FILE.");
+    }
+
+    void add(const Outcome& outcome) override {
+        const auto& name = outcome.source.name;
+        file_ << (outcome.error ? json_error_line(name, outcome.error->what())
+                                : json_line(name, outcome.size, outcome.found, contract_))
+              << std::endl;
+    }
+
+  private:
+    const ModelContract& contract_;
+    std::ofstream file_;
+};
+
+class Pictures final : public Sink {
+  public:
+    Pictures(const fs::path& folder, const ModelContract& contract) : folder_(folder), contract_(contract) {
+        std::error_code error;
+        fs::create_directories(folder, error);
+        if (error)
+            throw UsageError(folder.string() + " cannot be made: " + error.message() + ".", "Give another --save DIR.");
+    }
+
+    void add(const Outcome& outcome) override {
+        if (outcome.error) return;
+        const auto& source = outcome.source;
+        const auto photo = decode_photo(read_bytes(std::get<fs::path>(source.content)), source.name, source.upright);
+        write_jpeg(drawn(photo, outcome.found, contract_), folder_ / free_name(fs::path(source.name).stem().string()));
+    }
+
+  private:
+    // A name that no other photo of this run has: two folders may hold one of the same name.
+    std::string free_name(const std::string& stem) {
+        auto name = stem + ".jpg";
+        for (int number = 2; !taken_.insert(name).second; ++number) name = stem + "-" + std::to_string(number) + ".jpg";
+        return name;
+    }
+
+    fs::path folder_;
+    const ModelContract& contract_;
+    std::set<std::string> taken_;
+};
+
+class CocoResults final : public Sink {
+  public:
+    CocoResults(const fs::path& path, const fs::path& annotations, const ModelContract& contract)
+        : path_(path), ids_(annotations, contract) {}
+
+    void add(const Outcome& outcome) override {
+        if (outcome.error) outcome.error->raise();  // a score of a part of the set would be none
+        ids_.add(fs::path(outcome.source.name), outcome.found);
+    }
+
+    void end() override {
+        try {
+            ids_.save(path_);
+        } catch (const std::system_error& error) {
+            throw UsageError(path_.string() + " cannot be written: " + error.code().message() + ".",
+                             "Give another --coco-results FILE.");
+        }
+    }
+
+  private:
+    fs::path path_;
+    CocoIds ids_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Sink>> sinks_for(const Arguments& asked, const ModelContract& contract) {
+    std::vector<std::unique_ptr<Sink>> sinks;
+    if (!asked.json.empty()) sinks.push_back(std::make_unique<JsonLines>(asked.json, contract));
+    if (!asked.save.empty()) sinks.push_back(std::make_unique<Pictures>(asked.save, contract));
+    if (!asked.coco_results.empty())
+        sinks.push_back(std::make_unique<CocoResults>(asked.coco_results, asked.annotations, contract));
+    return sinks;
+}
+
+}  // namespace detrt::program

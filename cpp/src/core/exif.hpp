@@ -1,0 +1,14 @@
+// How a photo was held: its EXIF orientation.
+#pragma once
+
+#include "detrt/images.hpp"
+
+namespace detrt {
+
+// 1 (upright) to 8, as the tag 0x0112 of a JPEG says; 1 where it says nothing that can be read.
+int orientation_of(const Bytes& jpeg);
+
+// The photo upright.
+Pixels turned(const Pixels& photo, int orientation);
+
+}  // namespace detrt

@@ -1,0 +1,19 @@
+// What detrt needs to know of an ONNX file before TensorRT parses it.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "detrt/contract.hpp"
+
+namespace detrt {
+
+struct OnnxFile {
+    Metadata metadata;                        // `metadata_props`, with the contract in it
+    std::vector<TensorSpec> inputs, outputs;  // initialisers that are also listed as inputs are left out
+};
+
+// Reads the serialised model; a std::runtime_error where it is not a whole ONNX file.
+OnnxFile onnx_file_from(std::string_view serialized);
+
+}  // namespace detrt

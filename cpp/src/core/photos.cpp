@@ -1,0 +1,114 @@
+// Photos from their bytes: RGB, 8 bits, upright where people took them. JPEG by libjpeg-turbo, the decoder that Python
+// uses, so that the pixels are the same; what it does not decode by stb_image, or by OpenCV where detrt is built with
+// it.
+#include <turbojpeg.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+
+#include "core/exif.hpp"
+#include "core/files.hpp"
+#include "core/other_formats.hpp"
+#include "core/text.hpp"
+#include "detrt/error.hpp"
+#include "detrt/images.hpp"
+
+namespace detrt {
+namespace {
+
+constexpr std::int64_t kMostPixels = 2LL * (1 << 30) / 4 / 3;  // Pillow's own limit, half a gigabyte of RGB
+
+struct DestroyHandle {
+    void operator()(void* handle) const { tjDestroy(handle); }
+};
+using Codec = std::unique_ptr<void, DestroyHandle>;
+
+// One decoder a thread: making one allocates.
+tjhandle decoder() {
+    thread_local const Codec codec(tjInitDecompress());
+    return codec.get();
+}
+
+[[noreturn]] void fail(tjhandle codec) { throw std::runtime_error(tjGetErrorStr2(codec)); }
+
+void refuse_bomb(Size size, const std::string& name) {
+    const auto pixels = std::int64_t(size.height) * size.width;
+    if (pixels > kMostPixels)
+        throw ImageError(
+            name + " is over the limit of 179 megapixels: Image size (" + std::to_string(pixels) + " pixels).",
+            "Scale it down or cut it into tiles first.");
+}
+
+bool is_jpeg(const Bytes& data) { return data.size() > 2 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff; }
+
+Pixels jpeg_pixels(const Bytes& data, Size size) {
+    Pixels pixels(size);
+    decode_jpeg(data, size, pixels.data.data());
+    return pixels;
+}
+
+}  // namespace
+
+Bytes read_bytes(const std::filesystem::path& path) {
+    errno = 0;
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    Bytes data(file ? static_cast<std::size_t>(file.tellg()) : 0);
+    if (!file || !file.seekg(0).read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size())))
+        throw ImageError(path.string() + " cannot be read: " + std::strerror(errno ? errno : EISDIR) + ".",
+                         "Check that it exists and may be read.");
+    return data;
+}
+
+Pixels decode_photo(const Bytes& data, const std::string& name, bool upright) {
+    if (data.empty()) throw ImageError(name + " is empty.", "Copy it again; it has 0 bytes.");
+    try {
+        if (const auto size = jpeg_size(data, name, upright)) return jpeg_pixels(data, *size);
+        if (is_jpeg(data) && upright)
+            if (const auto size = jpeg_size(data, name, false))
+                return turned(jpeg_pixels(data, *size), orientation_of(data));
+        if (auto pixels = decode_other_format(data)) return std::move(*pixels);
+    } catch (const ImageError&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw ImageError(name + " cannot be decoded: " + one_line(error.what()) + ".",
+                         "It is damaged or cut off; copy it again.");
+    }
+    throw ImageError(
+        name + " is no image: its " + grouped(data.size()) + " bytes begin with " + quoted_start(data, 16) + ".",
+        "Give a JPEG, PNG, WebP, BMP, GIF or TIFF file.");
+}
+
+std::optional<Size> jpeg_size(const Bytes& data, const std::string& name, bool upright) {
+    if (!is_jpeg(data) || (upright && orientation_of(data) != 1)) return std::nullopt;
+    Size size;
+    int subsampling = 0, color = 0;
+    const auto codec = decoder();
+    if (tjDecompressHeader3(codec, data.data(), data.size(), &size.width, &size.height, &subsampling, &color) != 0)
+        fail(codec);
+    refuse_bomb(size, name);
+    const bool known = color == TJCS_YCbCr || color == TJCS_GRAY || color == TJCS_RGB;
+    return known ? std::optional(size) : std::nullopt;
+}
+
+void decode_jpeg(const Bytes& data, Size size, std::uint8_t* into) {
+    const auto codec = decoder();  // a warning counts as an error: the rest of the photo would be grey
+    if (tjDecompress2(codec, data.data(), data.size(), into, size.width, 0, size.height, TJPF_RGB,
+                      TJFLAG_ACCURATEDCT) != 0)
+        fail(codec);
+}
+
+void write_jpeg(const Pixels& pixels, const std::filesystem::path& path, int quality) {
+    const Codec codec(tjInitCompress());
+    unsigned char* data = nullptr;
+    unsigned long size = 0;
+    const int status = tjCompress2(codec.get(), pixels.data.data(), pixels.size.width, 0, pixels.size.height, TJPF_RGB,
+                                   &data, &size, TJSAMP_420, quality, 0);
+    const std::unique_ptr<unsigned char, void (*)(unsigned char*)> held(data, tjFree);
+    if (status != 0) fail(codec.get());
+    write_whole(path, {reinterpret_cast<const char*>(data), size});
+}
+
+}  // namespace detrt

@@ -1,0 +1,226 @@
+#include "detrt/detector.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "gpu/engine.hpp"
+#include "gpu/place.hpp"
+#include "gpu/pool.hpp"
+#include "gpu/station.hpp"
+
+namespace detrt {
+namespace {
+
+constexpr std::size_t kRunning = 2;     // groups on the GPU: one computes, one waits behind it
+constexpr std::size_t kLeastAhead = 3;  // and in hand beyond them, being decoded
+constexpr std::size_t kMostReady = 4;   // batch sizes that are kept ready
+constexpr int kMostWorkers = 32;
+
+// A group of photos in its place.
+struct Group {
+    std::unique_ptr<Place> place;
+    std::vector<Source> sources;
+    std::vector<std::future<void>> loading;
+
+    bool is_loaded() const {
+        return std::all_of(loading.begin(), loading.end(), [](const auto& one) {
+            return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+        });
+    }
+
+    void wait() {
+        for (auto& one : loading) one.get();
+        loading.clear();
+    }
+
+    // Waits for the results, where any photo was run; what became of every photo, in order.
+    std::vector<Outcome> outcomes() {
+        auto found = place->loaded().empty() ? std::vector<Detections>() : place->collect();
+        auto next = found.begin();
+        std::vector<Outcome> all;
+        for (std::size_t i = 0; i < sources.size(); ++i) {
+            const auto& row = place->row(static_cast<int>(i));
+            Outcome outcome{std::move(sources[i]), {}, {}, row.error};
+            if (row.placement) {
+                outcome.size = row.placement->photo;
+                outcome.found = std::move(*next++);
+                if (const auto bad = count_non_finite(outcome.found)) outcome.error = non_finite(outcome, bad);
+            }
+            all.push_back(std::move(outcome));
+        }
+        return all;
+    }
+
+    static std::shared_ptr<const Error> non_finite(const Outcome& outcome, std::size_t bad) {
+        return std::make_shared<const NonFiniteError>(
+            "The model gave NaN or infinity in " + std::to_string(bad) + " of " + std::to_string(outcome.found.size()) +
+                " detections of " + outcome.source.name + ".",
+            "Its numbers overflow: build it with --precision fp32, or look for the layer with a full-precision copy.");
+    }
+};
+
+int workers_or_all(int workers) {
+    return workers > 0 ? workers : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostWorkers);
+}
+
+}  // namespace
+
+class Detector::Impl {
+  public:
+    Impl(const std::filesystem::path& path, const DetectorOptions& options)
+        : engine(path, options.device), contract(engine.manifest().contract()), options_(options) {}
+
+    // What runs groups of a size, and the places that nobody uses now.
+    struct Ready {
+        int batch;
+        std::unique_ptr<Station> station;
+        std::vector<std::unique_ptr<Place>> idle;
+    };
+
+    // The batch size that was not used for the longest time gives way to a new one.
+    Ready& ready_for(int batch) {
+        const auto known = std::find_if(ready_.begin(), ready_.end(), [&](auto& one) { return one->batch == batch; });
+        if (known == ready_.end()) {
+            if (ready_.size() == kMostReady) ready_.pop_back();
+            ready_.push_front(std::make_unique<Ready>(
+                Ready{batch, std::make_unique<Station>(engine, contract, batch, options_.graph), {}}));
+        } else {
+            std::rotate(ready_.begin(), known, known + 1);
+        }
+        return *ready_.front();
+    }
+
+    Group group(Ready& ready, std::vector<Source> sources) const {
+        if (ready.idle.empty())
+            ready.idle.push_back(std::make_unique<Place>(contract, ready.batch, options_.gpu_decode));
+        Group group{std::move(ready.idle.back()), std::move(sources), {}};
+        ready.idle.pop_back();
+        group.place->clear();
+        return group;
+    }
+
+    std::unique_ptr<Pool> pool(int threads) const {
+        return std::make_unique<Pool>(threads, [this] { engine.gpu().use(); });
+    }
+
+    std::vector<Outcome> detect(std::vector<Source> sources, int batch) {
+        const std::lock_guard held(lock);
+        engine.gpu().use();
+        auto& ready = ready_for(batch);
+        auto group = this->group(ready, std::move(sources));
+        if (group.sources.size() == 1) {
+            group.place->load(0, group.sources[0]);  // no thread stands between a photo's bytes and its boxes
+        } else {
+            if (!loaders_) loaders_ = pool(workers_or_all(0));
+            start_loading(group, *loaders_);
+            group.wait();
+        }
+        if (!group.place->loaded().empty()) ready.station->enqueue(*group.place);
+        auto outcomes = group.outcomes();
+        ready.idle.push_back(std::move(group.place));
+        return outcomes;
+    }
+
+    // The group stays where it is until all is loaded.
+    static void start_loading(Group& group, Pool& pool) {
+        for (std::size_t row = 0; row < group.sources.size(); ++row)
+            group.loading.push_back(pool.submit(
+                [place = group.place.get(), source = &group.sources[row], row] { place->load(int(row), *source); }));
+    }
+
+    Engine engine;
+    const ModelContract contract;
+    std::recursive_mutex lock;  // who takes a stream's outcomes may call the detector
+
+  private:
+    const DetectorOptions options_;
+    std::deque<std::unique_ptr<Ready>> ready_;
+    std::unique_ptr<Pool> loaders_;
+};
+
+Detector Detector::open(const std::filesystem::path& engine, const DetectorOptions& options) {
+    return Detector(std::make_unique<Impl>(engine, options));
+}
+
+Detector::Detector(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Detector::Detector(Detector&&) noexcept = default;
+Detector& Detector::operator=(Detector&&) noexcept = default;
+Detector::~Detector() = default;
+
+const ModelContract& Detector::contract() const { return impl_->contract; }
+const EngineManifest& Detector::manifest() const { return impl_->engine.manifest(); }
+
+std::string Detector::name() const {
+    const auto& manifest = impl_->engine.manifest();
+    return trt::flavour().text() + " (" + manifest.precision + ")";
+}
+
+Detections Detector::operator()(const Source& photo) { return detect({photo}).front(); }
+
+std::vector<Detections> Detector::detect(const std::vector<Source>& photos) {
+    const auto& batch = manifest().batch;
+    const int most = static_cast<int>(batch[2]), least = static_cast<int>(batch[0]);
+    std::vector<Detections> all;
+    for (std::size_t first = 0; first < photos.size(); first += std::size_t(most)) {
+        const auto count = std::min(photos.size() - first, std::size_t(most));
+        const auto start = photos.begin() + std::ptrdiff_t(first);
+        for (auto& outcome : impl_->detect({start, start + std::ptrdiff_t(count)}, std::max(least, int(count)))) {
+            if (outcome.error) outcome.error->raise();
+            all.push_back(std::move(outcome.found));
+        }
+    }
+    return all;
+}
+
+void Detector::stream(const std::function<std::optional<Source>()>& next, const std::function<void(Outcome&&)>& take,
+                      const StreamOptions& options) {
+    const std::lock_guard held(impl_->lock);
+    impl_->engine.gpu().use();
+    auto& ready = impl_->ready_for(options.batch);
+    std::deque<Group> loading, running;  // the elements stay where they are while others come and go at the ends
+    const auto pool = impl_->pool(workers_or_all(options.workers));  // ends before what its threads work on
+
+    // A group of one photo keeps one thread busy, so there are as many groups in hand as there are threads.
+    const auto workers = std::size_t(workers_or_all(options.workers)), batch = std::size_t(options.batch);
+    const auto in_hand = kRunning + std::max(kLeastAhead, (workers + batch - 1) / batch + 1);
+
+    bool more = true;
+    const auto start_group = [&] {
+        std::vector<Source> sources;
+        while (more && sources.size() < std::size_t(options.batch)) {
+            auto source = next();
+            more = source.has_value();
+            if (more) sources.push_back(std::move(*source));
+        }
+        if (sources.empty()) return;
+        loading.push_back(impl_->group(ready, std::move(sources)));
+        Impl::start_loading(loading.back(), *pool);
+    };
+    const auto enqueue_group = [&] {
+        loading.front().wait();
+        running.push_back(std::move(loading.front()));
+        loading.pop_front();
+        if (!running.back().place->loaded().empty()) ready.station->enqueue(*running.back().place);
+    };
+    const auto finish_group = [&] {
+        auto outcomes = running.front().outcomes();
+        ready.idle.push_back(std::move(running.front().place));
+        running.pop_front();
+        for (auto& outcome : outcomes) take(std::move(outcome));
+    };
+
+    while (true) {
+        while (more && loading.size() + running.size() < in_hand) start_group();
+        if (loading.empty() && running.empty()) return;
+        const bool room = !loading.empty() && running.size() < kRunning;
+        if (room && (running.empty() || loading.front().is_loaded()))
+            enqueue_group();
+        else
+            finish_group();
+    }
+}
+
+}  // namespace detrt
