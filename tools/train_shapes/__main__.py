@@ -21,6 +21,11 @@ def main() -> None:
     validation = commands.add_parser("validation", help="write the validation set")
     validation.add_argument("folder", type=Path, nargs="?", default=OUT)
     validation.add_argument("--count", type=int, default=500)
+    judge = commands.add_parser("judge", help="score a checkpoint through PyTorch, as `detrt eval` scores an export")
+    judge.add_argument("checkpoint", type=Path)
+    judge.add_argument("--pictures", type=Path, default=OUT, help="what `validation` wrote")
+    judge.add_argument("--limit", type=int)
+    judge.add_argument("--json", type=Path)
     train = commands.add_parser("train", help="train, or go on training")
     train.add_argument("--minutes", type=float, default=9.0, help="of training over all calls; the plan is for these")
     train.add_argument("--until", type=float, help="stop this call at that minute of the plan")
@@ -45,6 +50,10 @@ def main() -> None:
         from tools.train_shapes.judge import write_validation
 
         write_validation(options.folder, options.count)
+    elif options.command == "judge":
+        from tools.train_shapes.score import scores_of_checkpoint
+
+        print(scores_of_checkpoint(options.checkpoint, options.pictures, options.limit, options.json).figures)
     else:
         from tools.train_shapes.session import run
 

@@ -20,6 +20,8 @@ from detrt.models.rtdetrv2 import RTDETRv2, detections
 
 SEED = 2026
 PICTURES = 500
+CALIBRATION_SEED = 2027
+CALIBRATION = 256  # pictures to calibrate quantisation on
 BATCH = 50
 
 
@@ -62,12 +64,15 @@ def coco_annotations(scenes: Sequence[Scene]) -> dict[str, Any]:
 
 
 def write_validation(folder: Path, count: int = PICTURES) -> None:
-    """The set as PNG pictures under `folder/val` and `folder/instances_val.json`."""
+    """The set as PNG pictures under `folder/val` and `folder/instances_val.json`; and others under `folder/calib`."""
     scenes = [validation_scene(index) for index in range(count)]
     content = coco_annotations(scenes)
-    (folder / "val").mkdir(parents=True, exist_ok=True)
-    for drawn, image in zip(scenes, content["images"], strict=True):
-        Image.fromarray(drawn.pixels).save(folder / "val" / image["file_name"])
+    names = [image["file_name"] for image in content["images"]]
+    others = [scene(np.random.default_rng([CALIBRATION_SEED, index])) for index in range(min(count, CALIBRATION))]
+    for part, drawn in (("val", scenes), ("calib", others)):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for one, name in zip(drawn, names, strict=False):
+            Image.fromarray(one.pixels).save(folder / part / name)
     (folder / "instances_val.json").write_text(json.dumps(content))
 
 
