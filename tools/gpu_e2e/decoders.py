@@ -30,17 +30,23 @@ def compare_decoders(files: list[bytes]) -> None:
             )
     here = gpu()
     here.use()
-    for kinds in (("HW_GPU_ONLY",), ("GPU_ONLY",), ("HYBRID_CPU_GPU",), ("HW_GPU_ONLY", "GPU_ONLY", "HYBRID_CPU_GPU")):
+    for kinds, threads in (
+        (("HW_GPU_ONLY",), 0),
+        (("HW_GPU_ONLY",), 1),
+        (("HW_GPU_ONLY",), 4),
+        (("HYBRID_CPU_GPU",), 0),
+    ):
         try:
-            _decode_on_gpu(here, kinds, files, reference)
+            _decode_on_gpu(here, kinds, threads, files, reference)
         except Exception as error:  # noqa: PERF203 a decoder that this machine lacks
-            decoder.close()
-    print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}")
+            print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}")
 
 
-def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], reference: list[Pixels]) -> None:
+def _decode_on_gpu(
+    here: CudaGpu, kinds: tuple[str, ...], threads: int, files: list[bytes], reference: list[Pixels]
+) -> None:
     own = here.stream()  # destroyed with this name
-    decoder, stream = NvImageCodec(kinds), own.handle
+    decoder, stream = NvImageCodec(kinds, threads=threads), own.handle
     images = decoder(files[:32], stream)
     here.synchronize(stream)
     refused = sum(image is None for image in images)
@@ -68,6 +74,7 @@ def _decode_on_gpu(here: CudaGpu, kinds: tuple[str, ...], files: list[bytes], re
         here.synchronize(stream)
         rates.append(f"{batch}: {rounds * batch / (time.perf_counter() - started):,.0f}")
     decoder.close()
-    print(f"decode by {'+'.join(kinds)}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
+    how = f"{'+'.join(kinds)}, {threads or 'all'} threads"
+    print(f"decode by {how}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
           f"a second in groups of {', '.join(rates)}; refused {refused}; from libjpeg-turbo mean "
           f"{np.mean(total or [0]):.3f}, at most {worst} grey levels")  # fmt: skip

@@ -33,16 +33,19 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
     watched, alone = StageTimes(keep_spans=True), StageTimes()
     ways: list[tuple[str, Callable[[], Timeable]]] = []
     for batch, engine in engines.items():
+        times = watched if batch == max(batches) else StageTimes()
         ways += [
             (f"engine b{batch}", _engine(engine, batch, pictures)),
-            (f"ours b{batch}", _stream(engine, batch, files, None, watched if batch == max(batches) else StageTimes())),
-            (f"ours b{batch}, nvImageCodec", _stream(engine, batch, files, NvImageCodec, StageTimes())),
+            (f"ours b{batch}", _stream(engine, batch, files, NvImageCodec, times)),
         ]
-        ways += [(f"OpenCV and 16 threads b{batch}", _opencv(engine, batch, files))] if batch > 1 else []
-    first = engines[min(batches)]
+    first, last = engines[min(batches)], engines[max(batches)]
     ways += [
+        (f"ours b{max(batches)}, 1 thread of the codec", _stream(last, max(batches), files, one_thread, StageTimes())),
+        (f"ours b{max(batches)}, CPU decoding", _stream(last, max(batches), files, None, StageTimes())),
+        (f"OpenCV and 16 threads b{max(batches)}", _opencv(last, max(batches), files)),
         ("ours, call by call b1", _calls(first, files)),
-        ("ours, call by call b1, nvImageCodec", _calls_with(NvImageCodec, first, files, alone)),
+        ("ours, call by call b1, 1 thread of the codec", _calls_with(one_thread, first, files, alone)),
+        ("ours, call by call b1, CPU decoding", _calls_with(None, first, files, StageTimes())),
         ("the origin's way b1", _origins(first, files)),
     ]
     with ExitStack() as stack:
@@ -57,10 +60,14 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
             print(f"{subject}: {error}")
         names = {id(way.subject): name for name, way in opened.items()}
     _print({names[id(row.subject)]: row for row in rows})
-    for name, times in (("ours at the largest batch", watched), ("ours call by call, nvImageCodec", alone)):
+    for name, times in (("ours at the largest batch", watched), ("ours call by call, 1 thread of the codec", alone)):
         print(f"{name}, ms an image:", {k: round(v, 4) for k, v in times.per_image().items()}, flush=True)
     if watched.spans:
         plot_timeline(watched.spans, out / "timeline.png")
+
+
+def one_thread() -> NvImageCodec:
+    return NvImageCodec(threads=1)
 
 
 def _print(rows: dict[str, Timings]) -> None:
@@ -69,7 +76,7 @@ def _print(rows: dict[str, Timings]) -> None:
     single = min(engines.values(), key=lambda row: row.subject.batch).p50
     for name, row in rows.items():
         print(
-            f"{name:38} p50 {row.p50:8.3f} p90 {row.p90:8.3f} p99 {row.p99:8.3f} ms {row.images_per_second:8,.0f} "
+            f"{name:44} p50 {row.p50:8.3f} p90 {row.p90:8.3f} p99 {row.p99:8.3f} ms {row.images_per_second:8,.0f} "
             f"images/s, {row.images_per_second / best:.3f} of the best engine; {row.p50 - single:+.3f} ms to engine b1"
             f"{'' if row.settled else ' (not stable)'}",
         )

@@ -11,6 +11,7 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from detrt.errors import ImageError
+from detrt.images.jpeg_segments import has_exif
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3) uint8, RGB."""
@@ -18,7 +19,6 @@ Pixels = npt.NDArray[np.uint8]
 MAX_PIXELS = 2 * (1 << 30) // 4 // 3
 """A larger photo is refused before it is decoded: Pillow's own limit, 179 megapixels, half a gigabyte of RGB."""
 
-_EXIF_MARKER = b"Exif\0\0"
 _ORIENTATION = 0x0112  # the EXIF tag
 _JPEG_START = b"\xff\xd8\xff"
 
@@ -106,7 +106,7 @@ def decode_jpeg(data: bytes, into: Pixels | None = None) -> Pixels:
 
 def _turned(data: bytes) -> bool:
     """Whether the EXIF orientation says that the pixels are not upright."""
-    if data.find(_EXIF_MARKER, 0, 65536) < 0:
+    if not has_exif(data):
         return False
     with Image.open(io.BytesIO(data)) as image:
         return bool(image.getexif().get(_ORIENTATION, 1) != 1)

@@ -11,6 +11,7 @@ from detrt.detector import Detector
 from detrt.errors import ImageError
 from detrt.images.gpu.jpeg import DecodesJpegs, ends_whole
 from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
+from detrt.images.jpeg_segments import is_sequential
 from detrt.images.read import Pixels, decode_jpeg, jpeg_size
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
@@ -58,11 +59,9 @@ class DeviceLane:
         self._most_bytes = PLACE_BYTES // batch
         self._station = station
         self._places: list[DevicePlace] = []
-        self._decodes_here = decoder is None
-        self._decoders: queue.SimpleQueue[DecodesJpegs] = queue.SimpleQueue()
-        if decoder:
-            for _ in range(RUNNERS):
-                self._decoders.put(decoder())
+        self._new_decoder = decoder
+        self.loads_together = decoder is not None  # all but nothing is left to do for each photo
+        self._idle_decoders: queue.SimpleQueue[DecodesJpegs] = queue.SimpleQueue()
 
     def place(self) -> DevicePlace:
         """See `Lane`."""
@@ -77,7 +76,7 @@ class DeviceLane:
 
     def run(self, place: DevicePlace, loaded: Sequence[Loaded]) -> list[Detections | ImageError]:
         """See `Lane`."""
-        decoder = None if self._decodes_here else self._decoders.get()
+        decoder = self._decoder()
         try:
             failed = self._decode(place, loaded, decoder) if decoder else {}
             good = [photo for photo in loaded if photo.row not in failed]
@@ -87,7 +86,7 @@ class DeviceLane:
         finally:
             place.clear()
             if decoder:
-                self._decoders.put(decoder)
+                self._idle_decoders.put(decoder)
         with self._times.stage("boxes"):
             found = iter(self._detector.decode(outputs, placements) if good else ())
         return [failed[photo.row] if photo.row in failed else next(found) for photo in loaded]
@@ -98,11 +97,17 @@ class DeviceLane:
 
     def close(self) -> None:
         """See `Lane`."""
-        while not self._decoders.empty():
-            self._decoders.get().close()
+        while not self._idle_decoders.empty():
+            self._idle_decoders.get().close()
         for made in self._places:
             made.close()
         self._station.close()
+
+    def _decoder(self) -> DecodesJpegs | None:
+        try:
+            return self._idle_decoders.get_nowait()
+        except queue.Empty:
+            return self._new_decoder() if self._new_decoder else None
 
     def _load(self, row: PhotoRow, item: Item) -> Placement:
         row.photo, row.file, row.item = None, None, item
@@ -111,7 +116,7 @@ class DeviceLane:
             try:
                 size = jpeg_size(file, name=item.name, upright=item.upright)
                 if size and self._fits(placement := self._placed(size)):
-                    if not self._decodes_here and ends_whole(file):
+                    if self._new_decoder and ends_whole(file) and is_sequential(file):
                         row.file = file
                     else:
                         decode_jpeg(file, row.room(*size))

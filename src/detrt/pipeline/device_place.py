@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,11 @@ from detrt.images.sources import Item
 from detrt.runtime.device import DeviceArray
 from detrt.runtime.gpu import Gpu, Memory
 
-_LEAST = 1 << 20  # bytes of a row: 640x480 RGB and a little
+_USUAL = 1 << 20
+"""Bytes that a photo usually needs: 640x480 RGB and a little."""
+
+_ALIGNED = 256
+"""Where pieces begin, as far as the GPU and its copies care."""
 
 
 class DevicePlace:
@@ -31,7 +37,8 @@ class DevicePlace:
         self._gpu = gpu
         self._stream = gpu.stream()
         self.stream = self._stream.handle
-        self.rows = [PhotoRow(gpu, self.stream) for _ in range(batch)]
+        self._room = Room(gpu, self.stream, batch * _USUAL)
+        self.rows = [PhotoRow(self._room) for _ in range(batch)]
         self._table = Mirrored(gpu, batch * PHOTO.itemsize)
         self._sizes = gpu.pin(batch * 2 * np.dtype(np.int64).itemsize)
         self._results: dict[str, Memory] = {}
@@ -63,12 +70,12 @@ class DevicePlace:
         """Forget the photos; their memory stays."""
         for row in self.rows:
             row.photo = row.file = row.item = None
+        self._room.clear()
 
     def close(self) -> None:
         """Give the memory back."""
         self._stream.synchronize()
-        for row in self.rows:
-            row.close()
+        self._room.close()
         self._table.close()
         for memory in (self._sizes, *self._results.values()):
             memory.close()
@@ -76,40 +83,88 @@ class DevicePlace:
 
 
 class PhotoRow:
-    """Room for one photo, made larger when a larger one comes.
+    """One photo of the group.
 
     Attributes:
-        photo: what lies here on the device.
+        photo: what lies on the device.
         file: a JPEG that is to be decoded on the device.
         item: what it is of.
     """
 
-    def __init__(self, gpu: Gpu, stream: int) -> None:
-        self._gpu, self._stream = gpu, stream
-        self._memory: Mirrored | None = None
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._piece: Piece | None = None
         self.photo: PhotoOnDevice | None = None
         self.file: bytes | None = None
         self.item: Item | None = None
 
     def room(self, height: int, width: int) -> Pixels:
         """Pinned host memory for a photo, (h, w, 3) uint8, to decode into before `send`."""
-        needed = 3 * height * width
-        if self._memory is None or self._memory.nbytes < needed:
-            self.close()
-            self._memory = Mirrored(self._gpu, max(_LEAST, 1 << (needed - 1).bit_length()))
-        room: Pixels = self._memory.view(np.dtype(np.uint8), (height, width, 3))
-        return room
+        self._piece = self._room.take(3 * height * width)
+        pixels: Pixels = self._piece.view((height, width, 3))
+        return pixels
 
     def send(self, placement: Placement) -> None:
         """Enqueue what was written into `room` to the device."""
-        assert self._memory is not None
-        height, width = placement.photo
-        self.photo = PhotoOnDevice(self._memory.send(self._stream, 3 * height * width), 3 * width, placement)
+        assert self._piece is not None
+        self.photo = PhotoOnDevice(self._piece.send(), 3 * placement.photo[1], placement)
+
+
+class Room:
+    """Pinned host memory and as much on the device, given out piece by piece to the photos of a group.
+
+    It grows to what the largest group needed and then stays: giving memory back and taking it anew stops the whole GPU.
+    """
+
+    def __init__(self, gpu: Gpu, stream: int, nbytes: int) -> None:
+        self._gpu, self._stream, self._usual = gpu, stream, nbytes
+        self._blocks: list[Mirrored] = []
+        self._taken: list[int] = []
+        self._lock = threading.Lock()
+
+    def take(self, nbytes: int) -> Piece:
+        """A piece that is the caller's own until `clear`; safe from several threads."""
+        with self._lock:
+            for number, block in enumerate(self._blocks):
+                start = self._taken[number]
+                if start + nbytes <= block.nbytes:
+                    break
+            else:
+                number, start = len(self._blocks), 0
+                block = Mirrored(self._gpu, max(self._usual, nbytes))
+                self._blocks.append(block)
+                self._taken.append(0)
+            self._taken[number] = -(-(start + nbytes) // _ALIGNED) * _ALIGNED
+        return Piece(block, start, nbytes, self._stream)
+
+    def clear(self) -> None:
+        """Take every piece back."""
+        self._taken = [0] * len(self._blocks)
 
     def close(self) -> None:
         """Give the memory back."""
-        if self._memory:
-            self._memory.close()
+        for block in self._blocks:
+            block.close()
+        self._blocks.clear()
+        self._taken.clear()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """So many bytes of a block, from `start` on."""
+
+    block: Mirrored
+    start: int
+    nbytes: int
+    stream: int
+
+    def view(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """The host's side, uint8."""
+        return self.block.view(np.dtype(np.uint8), shape, self.start)
+
+    def send(self) -> int:
+        """Enqueue the copy to the device; the address there."""
+        return self.block.send(self.stream, self.nbytes, self.start)
 
 
 class Mirrored:
@@ -120,14 +175,15 @@ class Mirrored:
         self._host: Memory = gpu.pin(nbytes)
         self._device: Memory = gpu.allocate(nbytes)
 
-    def view(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        """The start of the host's side as an array."""
-        return pinned_view(self._host, dtype, shape)
+    def view(self, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
+        """The host's side from a byte on, as an array."""
+        return pinned_view(self._host, dtype, shape, start)
 
-    def send(self, stream: int, nbytes: int | None = None) -> int:
-        """Enqueue the copy to the device; the address there."""
-        self._gpu.copy(self._device.pointer, self._host.pointer, self.nbytes if nbytes is None else nbytes, stream)
-        return self._device.pointer
+    def send(self, stream: int, nbytes: int | None = None, start: int = 0) -> int:
+        """Enqueue the copy of so many bytes from one on to the device; their address there."""
+        target = self._device.pointer + start
+        self._gpu.copy(target, self._host.pointer + start, self.nbytes if nbytes is None else nbytes, stream)
+        return target
 
     def close(self) -> None:
         """Free both."""
@@ -135,8 +191,9 @@ class Mirrored:
         self._device.close()
 
 
-def pinned_view(memory: Memory, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Host memory as an array; valid as long as the memory lives."""
+def pinned_view(memory: Memory, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
+    """Host memory from a byte on as an array; valid as long as the memory lives."""
     nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    assert nbytes <= memory.nbytes
-    return np.frombuffer(memoryview((ctypes.c_byte * nbytes).from_address(memory.pointer)), dtype).reshape(shape)
+    assert start + nbytes <= memory.nbytes
+    raw = memoryview((ctypes.c_byte * nbytes).from_address(memory.pointer + start))
+    return np.frombuffer(raw, dtype).reshape(shape)

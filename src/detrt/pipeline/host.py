@@ -23,6 +23,8 @@ class HostLane:
     other, and a core that is done decodes. A lone group still gets all the cores.
     """
 
+    loads_together = False
+
     def __init__(self, detector: Detector, batch: int, times: StageTimes) -> None:
         self._detector, self._batch, self._times = detector, batch, times
         runtime = detector.runtime

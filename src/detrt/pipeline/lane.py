@@ -38,10 +38,14 @@ class Lane(Protocol[Place]):
 
     Attributes:
         runners: groups that are worth running side by side.
+        loads_together: loading takes so little time that one thread shall load a whole group.
     """
 
     @property
     def runners(self) -> int: ...
+
+    @property
+    def loads_together(self) -> bool: ...
 
     def place(self) -> Place:
         """Buffers for one group, to be used again and again."""

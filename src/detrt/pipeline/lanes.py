@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from detrt.detector import Detector
-from detrt.errors import MissingExtraError
+from detrt.errors import ImageError, MissingExtraError
 from detrt.pipeline.host import HostLane
 from detrt.pipeline.lane import Lane
 from detrt.stages import StageTimes
+
+if TYPE_CHECKING:
+    from detrt.images.gpu.jpeg import DecodesJpegs
 
 logger = logging.getLogger("detrt.pipeline")
 
@@ -30,7 +34,19 @@ def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[An
     from detrt.pipeline.device import device_lane
 
     try:
-        return device_lane(detector, batch, times)
+        return device_lane(detector, batch, times, decoder=_chip())
     except MissingExtraError as reason:
         logger.warning("photos are resized on the CPU, which is slower: %s", reason)
         return None
+
+
+def _chip() -> Callable[[], DecodesJpegs] | None:
+    """What makes decoders of the GPU's own JPEG chip; None where it has none (GeForce), or nvImageCodec is not here."""
+    from detrt.images.gpu.jpeg import NvImageCodec
+
+    try:
+        NvImageCodec().close()
+    except (ImageError, MissingExtraError) as reason:
+        logger.info("JPEGs are decoded on the CPU: %s", reason)
+        return None
+    return NvImageCodec

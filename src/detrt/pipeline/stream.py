@@ -83,12 +83,17 @@ class _Crew:
     def start(self, items: list[Item]) -> Future[list[Outcome]]:
         """Begin with a group; called no more than `most` times before the first of the results was taken."""
         place = self._free.popleft() if self._free else self._lane.place()
-        loading = [self._loaders.submit(self._lane.load, place, row, item) for row, item in enumerate(items)]
+        rows = list(enumerate(items))
+        parts = [rows] if self._lane.loads_together else [[row] for row in rows]
+        loading = [self._loaders.submit(self._load, place, part) for part in parts]
         return self._runners.submit(self._finish, items, place, loading)
 
-    def _finish(self, items: list[Item], place: Any, loading: list[Future[Loaded]]) -> list[Outcome]:
+    def _load(self, place: Any, part: list[tuple[int, Item]]) -> list[Loaded | DetrtError]:
+        return [_loaded_or_error(self._lane, place, row, item) for row, item in part]
+
+    def _finish(self, items: list[Item], place: Any, loading: list[Future[list[Loaded | DetrtError]]]) -> list[Outcome]:
         """Run the network on what could be loaded, and put the outcomes back in order."""
-        results = [_loaded_or_error(future) for future in loading]
+        results = [result for future in loading for result in future.result()]
         loaded = [result for result in results if isinstance(result, Loaded)]
         found = iter(self._lane.run(place, loaded) if loaded else ())
         self._free.append(place)
@@ -124,11 +129,9 @@ class _Crew:
         self._lane.use()
 
 
-def _loaded_or_error(future: Future[Loaded]) -> Loaded | DetrtError:
-    """Without the error's traceback: its frames would hold the future that holds the error, and the photo, for long."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, DetrtError):
+def _loaded_or_error(lane: Lane[Any], place: Any, row: int, item: Item) -> Loaded | DetrtError:
+    """Without the error's traceback: its frames would hold the photo for long."""
+    try:
+        return lane.load(place, row, item)
+    except DetrtError as error:
         return error.with_traceback(None)
-    raise error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
+from detrt.errors import ImageError
 from detrt.extras import require
 
 _END = b"\xff\xd9"
@@ -44,33 +45,53 @@ def ends_whole(file: bytes) -> bool:
 
 
 class NvImageCodec:
-    """nvImageCodec's decoder, on the GPU that the calling thread uses; for one thread at a time."""
+    """nvImageCodec's decoder on the GPU that the calling thread uses; for one thread at a time.
 
-    def __init__(self, backends: Sequence[str] = ("HW_GPU_ONLY", "GPU_ONLY", "HYBRID_CPU_GPU")) -> None:
+    Decodes into the memory of the group before: taking new memory for every group stops the GPU.
+    """
+
+    def __init__(self, backends: Sequence[str] = ("HW_GPU_ONLY",), *, threads: int = 0) -> None:
         """Make a decoder.
 
         Args:
-            backends: in the order in which they are tried: the chip, CUDA, CUDA with the entropy decoded on the CPU.
+            backends: in the order in which they are tried; the chip gives libjpeg-turbo's pixels bit for bit (H100).
+            threads: of its own that it may use on the CPU; 0 leaves that to nvImageCodec.
 
         Raises:
             MissingExtraError: nvImageCodec is not installed.
+            ImageError: this GPU has no such decoder.
         """
         codec = self._codec = require("nvidia.nvimgcodec", extra="gpu", purpose="Decoding JPEGs on the GPU")
         kinds = [codec.Backend(getattr(codec.BackendKind, name)) for name in backends]
-        self._decoder = codec.Decoder(backends=kinds, options=":fancy_upsampling=1")
+        try:
+            self._decoder = codec.Decoder(backends=kinds, max_num_cpu_threads=threads, options=":fancy_upsampling=1")
+        except RuntimeError as error:
+            raise ImageError(
+                f"This GPU has no JPEG decoder of the kind {' or '.join(backends)} ({error}).",
+                "Decode on the CPU, as detrt does by itself.",
+            ) from error
         self._params = codec.DecodeParams(apply_exif_orientation=False)
         self._images: list[Any] = []
 
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
         """See `DecodesJpegs`."""
         streams = [self._codec.CodeStream(file) for file in files]
-        images = self._decoder.decode(streams, params=self._params, cuda_stream=stream)
-        self._images = images  # they own the memory
-        return [None if image is None else _looked_at(image) for image in images]
+        known = len(self._images)
+        again = self._decode(streams[:known], stream, images=self._images[: len(streams)]) if known else []
+        more = self._decode(streams[known:], stream) if len(streams) > known else []
+        for number, image in enumerate(again):
+            if image is not None:
+                self._images[number] = image
+        self._images += [image for image in more if image is not None]  # they own the memory
+        return [None if image is None else _looked_at(image) for image in (*again, *more)]
 
     def close(self) -> None:
         """See `DecodesJpegs`."""
         self._images = []
+
+    def _decode(self, streams: list[Any], stream: int, **reused: Any) -> list[Any]:
+        images: list[Any] = self._decoder.decode(streams, params=self._params, cuda_stream=stream, **reused)
+        return images
 
     def __enter__(self) -> NvImageCodec:
         return self
