@@ -17,13 +17,13 @@ def pebble() -> onnx.ModelProto:
     """images (N, 3, 32, 32) -> logits (N, 6, 2), boxes (N, 6, 4), with its contract."""
     rng = np.random.default_rng(3)
     values = {
-        "w1": rng.standard_normal((8, 3, 4, 4)) / 4,
-        "w2": rng.standard_normal((QUERIES * (CLASSES + 4), 8, 8, 8)) / 12,
+        "w1": rng.standard_normal((6, 3, 8, 8)) / 8,
+        "w2": rng.standard_normal((QUERIES * (CLASSES + 4), 6, 4, 4)) / 6,
         "rows": np.array([-1, QUERIES, CLASSES + 4]),
         "split": np.array([CLASSES, 4]),
     }
     nodes = [
-        helper.make_node("Conv", ["images", "w1"], ["c1"], name="/stem/conv", strides=[4, 4]),
+        helper.make_node("Conv", ["images", "w1"], ["c1"], name="/stem/conv", strides=[8, 8]),
         helper.make_node("Relu", ["c1"], ["r1"], name="/stem/act"),
         helper.make_node("Conv", ["r1", "w2"], ["c2"], name="/head/conv"),
         helper.make_node("Reshape", ["c2", "rows"], ["table"], name="/head/rows"),
