@@ -56,7 +56,7 @@ def listed(context: typer.Context) -> None:
     """List the published models that have a name here; any command takes that name for a path."""
     if context.invoked_subcommand is not None:
         return
-    from detrt.models.registry import cache_folder, place, registry
+    from detrt.models.registry import COCO_SET, cache_folder, place, registry
 
     table = Table(box=None, pad_edge=False)
     table.add_column("name", no_wrap=True, min_width=max(map(len, registry())))
@@ -71,14 +71,17 @@ def listed(context: typer.Context) -> None:
             f"[bold]{model.name}[/]",
             model.kind,
             "x".join(map(str, model.input_size)),
-            f"{model.ap:.1f}",
+            f"{model.ap:.1f}" if model.ap_on == COCO_SET else f"{model.ap:.1f}*",
             _megabytes(model.known_size),
             model.licence,
             f"[green]{where}[/]" if where != "not here" else f"[dim]{where}[/]",
         )
     out.print(table)
+    others = "".join(
+        f" * of {model.name}: on {model.ap_on}." for model in registry().values() if model.ap_on != COCO_SET
+    )
     out.print(
-        f"\nAP: COCO val2017 as the authors state it. Cache: {escape(str(cache_folder()))}. "
+        f"\nAP: {COCO_SET} as the authors state it.{others} Cache: {escape(str(cache_folder()))}. "
         "Fetch one with: detrt models pull NAME"
     )
 

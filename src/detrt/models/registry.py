@@ -16,8 +16,10 @@ from detrt import settings
 from detrt.errors import ModelError
 from detrt.files import sha256_of
 
+COCO_SET = "COCO val2017"
+
 Kind = Literal["onnx", "checkpoint"]
-Place = Literal["here", "cached", "not here"]
+Place = Literal["here", "cached", "built in", "not here"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class PublishedModel:
         name: what it is called here.
         file: what its file is called, wherever it lies.
         input_size: height, width in pixels.
-        ap: COCO val2017 AP in percent as its authors state it, and where they do.
+        ap: AP in percent as its authors state it, and where they do.
+        ap_on: the set that it is of.
         sha256, size: of the file that detrt was tested with; None where it was tested with none.
         sources: in the order in which they are tried.
     """
@@ -62,6 +65,7 @@ class PublishedModel:
     sha256: str | None = None
     size: int | None = None
     notes: str = ""
+    ap_on: str = COCO_SET
 
     @property
     def known_sha256(self) -> frozenset[str]:
@@ -121,9 +125,14 @@ def cache_folder() -> Path:
     return settings.cache_dir() / "models"
 
 
+def embedded_folder() -> Path:
+    """Models that are part of this package."""
+    return Path(__file__).parent / "embedded"
+
+
 def search_folders() -> tuple[Path, ...]:
-    """Where models are looked for: the folders of `DETRT_MODELS`, then the cache."""
-    return (*settings.model_dirs(), cache_folder())
+    """Where models are looked for: the folders of `DETRT_MODELS`, then the cache, then what is built in."""
+    return (*settings.model_dirs(), cache_folder(), embedded_folder())
 
 
 def find(model: PublishedModel, folders: Sequence[Path] | None = None) -> Path | None:
@@ -132,10 +141,12 @@ def find(model: PublishedModel, folders: Sequence[Path] | None = None) -> Path |
 
 
 def place(model: PublishedModel) -> Place:
-    """Whether the model lies in a folder of `DETRT_MODELS`, in the cache, or nowhere."""
+    """Whether the model lies in a folder of `DETRT_MODELS`, in the cache, in the package, or nowhere."""
     path = find(model)
     if path is None:
         return "not here"
+    if path.parent == embedded_folder():
+        return "built in"
     return "cached" if path.parent == cache_folder() else "here"
 
 
@@ -155,7 +166,7 @@ def resolve_model(text: str, folders: Sequence[Path] | None = None) -> Path:
 
     Args:
         text: what was typed.
-        folders: where to look; the folders of `DETRT_MODELS` and the cache where it is None.
+        folders: where to look; `search_folders()` where it is None.
 
     Raises:
         ModelError: there is none; says how to pull a known one, or what comes near.
