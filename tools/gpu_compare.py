@@ -69,10 +69,8 @@ def _engines(asked: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
     try:
         options = BuildOptions(precision=asked.precision, debug_tensors="unfused" if asked.unfused else names)
         debug = build_engine(asked.quantised, folder / "debug.engine", options).engine
-        if heard := _heard(debug, names):
-            print(f"{heard} debug tensors heard", flush=True)
-            return plain, debug
-        print("the engine has debug tensors but tells of none; marking outputs", flush=True)
+        _listen(debug, names)
+        return plain, debug
     except EngineError as error:
         print(f"no debug tensors ({error.problem}); marking outputs", flush=True)
     save(Mark(names)(quantised).model, folder / "marked.onnx")
@@ -81,12 +79,12 @@ def _engines(asked: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
     ).engine
 
 
-def _heard(engine: Path, names: tuple[str, ...]) -> int:
-    """How many of its debug tensors the engine tells of in one run."""
+def _listen(engine: Path, names: tuple[str, ...]) -> None:
+    """Run once, to see whether the engine tells of its debug tensors."""
     manifest = manifest_of(engine)
     feeds = {spec.name: np.ones(manifest.profile[spec.name][1], spec.dtype) for spec in manifest.inputs}
     with engine_tensors(engine, names) as shown:
-        return len(shown.read(feeds, names))
+        shown.read(feeds, names)
 
 
 def _compare(name: str, first: Path, second: Path, shown: Path, photos: list[Path], out: Path) -> None:

@@ -13,22 +13,26 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import onnx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from detrt.compare.engine_tensors import engine_tensors
 from detrt.engine.builder import build_engine
 from detrt.engine.options import BuildOptions
-from detrt.errors import DetrtError
+from detrt.errors import DetrtError, EngineError
 from detrt.graph.mark import tensors_named
 from detrt.graph.onnx_file import load
+from detrt.graph.precision import Precision
 from detrt.profile.labels import label_of
 from detrt.profile.live import profile_engine
 from detrt.profile.page import page_of
 from detrt.profile.picture import svg_of
 from detrt.profile.profile import EngineProfile
+from detrt.runtime.base import Array
 
 
 def main() -> None:
@@ -84,10 +88,29 @@ def _print(found: EngineProfile) -> None:
 
 
 def _listen(model: Path, asked: argparse.Namespace, folder: Path) -> None:
-    """Build with debug tensors; look at them; see that looking changes no output."""
-    names = tuple(tensors_named(load(model), asked.debug))
-    engine = folder / "debug.engine"
-    built = build_engine(model, engine, BuildOptions(precision=asked.precision, debug_tensors=names))
+    """Look at the debug tensors that are asked for, or at the unfused ones where the engine is silent about these."""
+    graph = load(model)
+    names = tuple(tensors_named(graph, asked.debug))
+    try:
+        _tell("those asked for", _shown(model, graph, names, names, asked.precision, folder))
+    except EngineError as error:
+        print(f"\ndebug tensors of {model.name}: {len(names)} asked for; {error.problem}")
+        every = tuple(name for node in graph.graph.node for name in node.output)
+        _tell(
+            "the unfused ones with a name in the ONNX", _shown(model, graph, "unfused", every, asked.precision, folder)
+        )
+
+
+def _shown(
+    model: Path,
+    graph: onnx.ModelProto,
+    marked: tuple[str, ...] | Literal["unfused"],
+    names: tuple[str, ...],
+    precision: Precision,
+    folder: Path,
+) -> dict[str, Array]:
+    engine = folder / f"debug_{'unfused' if marked == 'unfused' else 'named'}.engine"
+    built = build_engine(model, engine, BuildOptions(precision=precision, debug_tensors=marked))
     generator = np.random.default_rng(0)
     feeds = {
         spec.name: generator.random([axis or 1 for axis in spec.shape]).astype(spec.dtype)
@@ -95,17 +118,16 @@ def _listen(model: Path, asked: argparse.Namespace, folder: Path) -> None:
         else np.full([axis or 1 for axis in spec.shape], 640, spec.dtype)
         for spec in built.manifest.inputs
     }
-    with engine_tensors(engine, names) as source:
-        shown = source.read(feeds, source.those_of(names))
-        quiet = source.read(feeds, [spec.name for spec in built.manifest.outputs])
-    print(f"\ndebug tensors of {model.name}: {len(names)} asked for, {len(shown)} shown")
-    for name, value in shown.items():
+    with engine_tensors(engine, names, model=graph) as source:
+        return source.read(feeds, [*source.those_of(names), *(spec.name for spec in built.manifest.outputs)])
+
+
+def _tell(which: str, shown: dict[str, Array]) -> None:
+    print(f"\ndebug tensors, {which}: {len(shown)} shown, outputs included")
+    for name, value in [*shown.items()][:12]:
         numbers = value.astype(np.float64)
-        print(f"  {name} {value.dtype} {value.shape}: mean {numbers.mean():.4f}, std {numbers.std():.4f}")
-    print(
-        "outputs: "
-        + ", ".join(f"{name} {value.shape} finite {np.isfinite(value).all()}" for name, value in quiet.items())
-    )
+        finite = "" if np.isfinite(numbers).all() else ", NOT FINITE"
+        print(f"  {name} {value.dtype} {value.shape}: mean {numbers.mean():.4f}, std {numbers.std():.4f}{finite}")
 
 
 def _arguments() -> argparse.Namespace:

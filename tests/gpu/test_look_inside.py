@@ -12,7 +12,10 @@ from detrt.compare.engine_tensors import engine_tensors
 from detrt.compare.files import compare_layers_of
 from detrt.detector import Detector
 from detrt.engine.builder import build_engine
+from detrt.engine.flavour import find
 from detrt.engine.options import BuildOptions
+from detrt.errors import EngineError
+from detrt.graph.onnx_file import load
 from detrt.images.sources import find_files
 from detrt.profile.live import profile_engine
 from detrt.profile.load import profile_from_files
@@ -45,6 +48,10 @@ def shown(femto: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_debug_tensors_are_those_of_onnx_runtime(femto: Path, shown: Path, shared: Path) -> None:
     photos = find_files([str(shared / "coco" / "val")])[:2]
     with Detector.open(femto, device="cpu") as reference, Detector.open(shown) as detector:
+        if find().is_rtx:  # 1.6 takes them, and is silent
+            with pytest.raises(EngineError, match="told of none"):
+                compare_layers_of((femto, reference), (shown, detector), photos)
+            return
         walked = compare_layers_of((femto, reference), (shown, detector), photos)
     sizes = {tensor.name: tensor.drift.size for tensor in walked.tensors}
     assert set(DEBUG) <= set(sizes)
@@ -64,17 +71,21 @@ def test_unfused_tensors_are_found_by_what_layers_were_made_from(femto: Path, sh
     assert sizes[len(sizes) // 2] < 0.05
 
 
-def test_listening_changes_nothing(shown: Path) -> None:
+def test_listening_changes_nothing(femto: Path, tmp_path: Path) -> None:
+    options = BuildOptions(precision="fp32", debug_tensors="unfused")
+    engine = build_engine(femto, tmp_path / "unfused.engine", options).engine
+    model = load(femto)
+    names = [name for node in model.graph.node for name in node.output]
     generator = np.random.default_rng(0)
     feeds = {
         "images": generator.random((1, 3, 416, 416)).astype(np.float32),
         "orig_target_sizes": np.array([[640, 480]]),
     }
-    with Detector.open(shown) as detector:
+    with Detector.open(engine) as detector:
         plain = detector.runtime.run(feeds)
-    with engine_tensors(shown, DEBUG) as source:
-        heard = source.read(feeds, [*DEBUG, "scores"])
-    assert set(heard) == {*DEBUG, "scores"}
+    with engine_tensors(engine, names, model=model) as source:
+        heard = source.read(feeds, [*names, "scores"])
+    assert len(heard) > 10
     np.testing.assert_allclose(heard["scores"], plain["scores"], atol=1e-5)
 
 

@@ -13,6 +13,7 @@ import onnx
 
 from detrt.compare.unfused import onnx_names
 from detrt.engine.flavour import Flavour
+from detrt.errors import EngineError
 from detrt.profile.inspector_json import layers_from_json
 from detrt.runtime.base import Array
 from detrt.runtime.engine_session import EngineSession
@@ -48,9 +49,18 @@ class EngineTensors:
         return [name for name in names if name in self._names]
 
     def read(self, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-        """See `TensorSource`."""
+        """See `TensorSource`.
+
+        Raises:
+            EngineError: the engine has debug tensors but tells of none (TensorRT-RTX 1.6, of those that have names).
+        """
         self._shown.clear()
         outputs = self._session.run(feeds)
+        if self._onnx and not self._shown:
+            raise EngineError(
+                f"The engine has {len(self._onnx)} debug tensors, but TensorRT told of none while it ran.",
+                'Build it with BuildOptions(debug_tensors="unfused"), or from a model with marks: detrt mark.',
+            )
         heard = {self._onnx[name]: value for name, value in self._shown.items() if name in self._onnx}
         return {name: value for name, value in (heard | outputs).items() if name in names}
 
