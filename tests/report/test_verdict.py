@@ -83,6 +83,13 @@ def test_cautions_name_what_the_verdict_does_not_stand_on() -> None:
     assert "535 photos is uncertain" in cautions
 
 
+def test_times_of_a_busy_machine_are_called_rough() -> None:
+    engine = model("fp16", "engine", 31.1, 0.5)
+    restless = replace(engine, times={"engine": replace(engine.times["engine"], spread=0.3)})
+    assert any("30 % apart" in caution for caution in judge(findings(restless)).cautions)
+    assert not any("apart" in caution for caution in judge(findings(engine)).cautions)
+
+
 def test_an_engine_far_below_its_own_onnx_file_was_broken_by_the_builder() -> None:
     verdict = judge(findings(model("int8", "onnx", 31.0), model("int8", "engine", 1.1, 0.4)))
     assert any("detrt repair model.int8.onnx" in caution for caution in verdict.cautions)

@@ -11,12 +11,17 @@ Form = Literal["ONNX", "engine"]
 
 @dataclass(frozen=True)
 class Time:
-    """Milliseconds for one image, over many runs, and images a second."""
+    """Milliseconds for one image, over many runs, and images a second.
+
+    Attributes:
+        spread: distance between the quartiles, relative to the median.
+    """
 
     p50: float
     p90: float
     p99: float
     images_per_second: float
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)

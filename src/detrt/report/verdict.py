@@ -13,6 +13,9 @@ TIE = 0.02
 SMALL_SET = 1000
 """Fewer photos than this tell AP to a few tenths at best: 535 of COCO tell it to 0.2 (docs/quantisation.md)."""
 
+RESTLESS = 0.1
+"""A spread of the times beyond this says that something else used the machine."""
+
 _WIDEST_FIRST = ("fp32", "tf32", "bf16", "fp16", "int8", "fp8")
 _BY = "engine"  # the protocol that ranks: what follows it is the same for every model
 
@@ -123,6 +126,11 @@ def _cautions(findings: Findings, ships: Model | None, engines: Sequence[Model])
         said.append(f"{len(failed)} of {len(findings.steps)} steps failed: {', '.join(step.name for step in failed)}.")
     if ships is not None and not ships.times:
         said.append("Nothing was timed, so the most accurate is named and not the fastest.")
+    spread = max((model.times[_BY].spread for model in findings.models if _BY in model.times), default=0.0)
+    if spread > RESTLESS:
+        said.append(
+            f"The machine was busy while it timed: half of the runs lie {100 * spread:.0f} % apart, so times are rough."
+        )
     if 0 < findings.photos < SMALL_SET:
         said.append(
             f"AP on {findings.photos} photos is uncertain by some tenths; score on a larger set before you rely on one."

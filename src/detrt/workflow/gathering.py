@@ -187,7 +187,7 @@ class _Gathered:
         told = load_report(self._folder / file)
         machine = told.machine.facts.get("gpu") or told.machine.facts["cpu"]
         for row in told.rows:
-            time = Time(row.p50, row.p90, row.p99, row.images_per_second)
+            time = Time(row.p50, row.p90, row.p99, row.images_per_second, row.spread)
             self._times[row.subject.model][row.subject.protocol] = time
             self._runtimes[row.subject.model] = row.subject.runtime, machine
 
