@@ -174,9 +174,7 @@ def check_attention_case(case: AttentionCase, device: str, run: Run) -> float:
         AssertionError: it is larger.
     """
     numbers = numbers_of(case, device)
-    memory = Poisoned(
-        (case.batch, case.queries, case.heads, case.head_dim), getattr(torch, case.element.name), device
-    )
+    memory = Poisoned((case.batch, case.queries, case.heads, case.head_dim), getattr(torch, case.element.name), device)
     attended(case, numbers, run, memory.tensor)
     memory.check()
     expected = reference(case, numbers)

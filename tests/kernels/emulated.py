@@ -59,6 +59,15 @@ def emulated(name: str, problem: str, facts: str, folder: Path) -> Emulated:
         }}
         """)
     library = folder / "kernel.so"
-    command = [compiler, "-std=c++20", "-O2", "-march=native", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"]
+    command = [
+        compiler,
+        "-std=c++20",
+        "-O2",
+        "-march=native",
+        "-ffp-contract=off",
+        "-U_FORTIFY_SOURCE",
+        "-shared",
+        "-fPIC",
+    ]
     subprocess.run([*command, "-o", str(library), str(source)], check=True, timeout=200)
     return Emulated(ctypes.CDLL(str(library)))
