@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/]
 
+  detrt workflow model.onnx --calib photos/ --annotations val.json --images val/ -o out --dry-run\n
   detrt workflow model.onnx --calib photos/ --annotations val.json --images val/ -o out\n
-  detrt workflow rtdetrv2_r18vd.pth --calib photos/ --annotations val.json --images val/ -o out --budget 20 --dry-run\n
-  detrt workflow --config mine.yaml -o out\n
-  detrt workflow -o out                       # goes on with out/workflow.yaml, here or on another machine\n
+  detrt workflow rtdetrv2_r18vd.pth --calib photos/ --annotations val.json --images val/ -o out --budget 20\n
+  detrt workflow --config workflow.yaml -o out\n
+  detrt workflow -o out\n
+
+The last goes on with out/workflow.yaml, here or on the machine that the folder was carried to.
 """
 
 _MARKS = {
