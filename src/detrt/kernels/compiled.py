@@ -42,6 +42,15 @@ def cubin_from(source: str, title: str, capability: str) -> bytes:
         MissingExtraError: the CUDA bindings or NVRTC are not installed.
         EngineError: the source does not compile for that GPU; with the compiler's log.
     """
+    return _compiled(source, title, capability, "CUBIN")
+
+
+def ptx_from(source: str, title: str, capability: str) -> bytes:
+    """The same as PTX, which later GPUs can take as well; a text."""
+    return _compiled(source, title, capability, "PTX").rstrip(b"\0")
+
+
+def _compiled(source: str, title: str, capability: str, form: str) -> bytes:
     nvrtc = require("cuda.bindings.nvrtc", extra="gpu", purpose=_PURPOSE)
     headers = headers_here()
     try:
@@ -51,7 +60,8 @@ def cubin_from(source: str, title: str, capability: str) -> bytes:
     except RuntimeError as error:  # how the bindings say that libnvrtc is not there
         raise _without_nvrtc(error) from error
     _check(status)
-    options = [f"--gpu-architecture=sm_{capability.replace('.', '')}".encode(), b"--std=c++17"]
+    architecture = {"CUBIN": "sm", "PTX": "compute"}[form] + f"_{capability.replace('.', '')}"
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     if int(status):
         log = bytearray(_check(*nvrtc.nvrtcGetProgramLogSize(program)))
@@ -60,10 +70,10 @@ def cubin_from(source: str, title: str, capability: str) -> bytes:
             f"{title} does not compile for compute capability {capability}: {log.decode(errors='replace')[:2000]}",
             "Update nvidia-cuda-nvrtc to a version that knows this GPU.",
         )
-    cubin = bytearray(_check(*nvrtc.nvrtcGetCUBINSize(program)))
-    nvrtc.nvrtcGetCUBIN(program, cubin)  # fills a bytes-like object in place
+    code = bytearray(_check(*getattr(nvrtc, f"nvrtcGet{form}Size")(program)))
+    getattr(nvrtc, f"nvrtcGet{form}")(program, code)  # fills a bytes-like object in place
     nvrtc.nvrtcDestroyProgram(program)
-    return bytes(cubin)
+    return bytes(code)
 
 
 class Kernel:
