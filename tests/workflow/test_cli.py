@@ -29,7 +29,7 @@ def test_the_verdict_ends_the_output_and_the_options_are_kept(material: Material
     assert again.exit_code == 0, again.output
     assert "done" not in again.stderr, "everything is kept"
     other = CliRunner().invoke(app, ["workflow", "-o", str(out), "--limit", "3", "--dry-run"])
-    assert [line.split()[1:] for line in other.stderr.splitlines() if line.startswith("due")] == [
+    assert [line.split()[1:] for line in other.stdout.splitlines() if line.startswith("due")] == [
         ["score", "fp32", "ONNX"]
     ]
 
@@ -37,7 +37,7 @@ def test_the_verdict_ends_the_output_and_the_options_are_kept(material: Material
 def test_a_dry_run_writes_nothing(material: Material, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*material.arguments(tmp_path / "out"), "--dry-run"])
     assert done.exit_code == 0, done.output
-    assert done.stderr.count("\n") > 10
+    assert done.stdout.count("\n") > 10
     assert not (tmp_path / "out").exists()
 
 
@@ -47,8 +47,8 @@ def test_a_config_is_overridden_by_the_command_line(material: Material, tmp_path
     words = ["workflow", "--config", tmp_path / "mine.yaml", "--images", material.images, "-o", tmp_path / "out"]
     done = CliRunner().invoke(app, [*map(str, words), "--dry-run"])
     assert done.exit_code == 0, done.output
-    assert "quantize fp8" in done.stderr
-    assert "int8" not in done.stderr
+    assert "quantize fp8" in done.stdout
+    assert "int8" not in done.stdout
 
 
 def test_a_failed_step_is_in_the_exit_code(material: Material, tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ The last goes on with out/workflow.yaml, here or on the machine that the folder 
 """
 
 _MARKS = {
-    "finished": "[green]done[/]",
-    "kept": "[green]kept[/]",
-    "due": "[bold]due[/]",
-    "impossible": "[yellow]not here[/]",
-    "failed": "[bold red]failed[/]",
-    "left out": "[dim]left out[/]",
+    "finished": ("done", "green"),
+    "kept": ("kept", "green"),
+    "due": ("due", "bold"),
+    "impossible": ("not here", "yellow"),
+    "failed": ("failed", "bold red"),
+    "left out": ("left out", "dim"),
 }
 
 
@@ -90,26 +90,26 @@ def workflow(
     }  # fmt: skip
     earlier = output / FILE
     file = config or (earlier if model is None and earlier.is_file() else None)
-    chosen = options_from(options_in(file) if file else {}, {key: value for key, value in told.items() if value})
+    typed = {key: value for key, value in told.items() if value not in (None, [], ())}
+    chosen = options_from(options_in(file) if file else {}, typed)
     overrides = options.contract_overrides(chosen.contract)
     if dry_run:
         for outcome in preview_workflow(chosen, output, overrides):
-            _tell(outcome)
+            out.print(_line(outcome))
         return
     with progress_bars() as progress:
-        finished = run_workflow(chosen, output, overrides, told=_tell, progress=progress)
+        finished = run_workflow(chosen, output, overrides, told=lambda it: err.print(_line(it)), progress=progress)
     _tell_verdict(finished.verdict.headline, (*finished.verdict.reasons, *finished.verdict.cautions), output)
     if finished.failed:
         raise typer.Exit(exit_codes.SOME_SKIPPED)
 
 
-def _tell(outcome: Outcome) -> None:
-    """A line a step."""
+def _line(outcome: Outcome) -> str:
+    """What became of a step, or would."""
+    word, style = _MARKS[outcome.state]
     took = f"{outcome.seconds:7.1f} s" if outcome.seconds else " " * 9
     reason = f"  [dim]{escape(outcome.reason)}[/]" if outcome.reason else ""
-    mark = _MARKS[outcome.state]
-    padding = " " * (9 - len(outcome.state.replace("finished", "done").replace("impossible", "not here")))
-    err.print(f"{mark}{padding} {escape(outcome.step):20} {took}{reason}")
+    return f"[{style}]{word:8}[/]  {escape(outcome.step):20} {took}{reason}".rstrip()
 
 
 def _tell_verdict(headline: str, sentences: tuple[str, ...], output: Path) -> None:
