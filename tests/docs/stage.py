@@ -31,6 +31,8 @@ def staged(folder: Path) -> Path:
     Image.open(drawn / "000.png").convert("RGB").save(folder / "street.jpg")
     for name in ANNOTATIONS:
         (folder / name).write_text(json.dumps(boxes(sorted(drawn.iterdir()))))
+    found = [{"image_id": 1, "category_id": 1, "bbox": [4, 4, 60, 60], "score": 0.9}]
+    (folder / "found.json").write_text(json.dumps(found))
     (folder / "names.txt").write_text("scratch\ndent\ncrack\nrust\n")
     for name in ("my.yaml", "mine.yaml"):
         (folder / name).write_text(RECIPE)

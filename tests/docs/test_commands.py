@@ -67,9 +67,14 @@ def test_it_is_a_command_that_there_is(command: Command) -> None:
         assert "--help" in arguments or "--version" in arguments
 
 
+def here_called(command: Command) -> list[str]:
+    """The words of a command, published models by the names of their stand-ins."""
+    return [NAMES.get(word, word) for word in command.words]
+
+
 def runnable() -> list[Command]:
     """Each command line that is run here, once however often it is shown."""
-    seen = {command.words: command for command in reversed(DETRT) if not parsed_only(command)}
+    seen = {tuple(here_called(command)): command for command in reversed(DETRT) if not parsed_only(command)}
     return list(seen.values())[::-1]
 
 
