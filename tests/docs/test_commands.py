@@ -113,11 +113,10 @@ def test_other_programs_get_what_they_take(command: Command) -> None:
         assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
     elif program in ("pip", "pip3"):
         _has_extras(words)
-    elif program in ("python", "python3") and words[0] != "-m":
-        script = ROOT / words[0]
-        assert script.exists(), f"{command}: there is no {words[0]}"
+    elif program in ("python", "python3") and (script := _script(words)):
+        assert script.exists(), f"{command}: there is no {script.relative_to(ROOT)}"
         source = "".join(path.read_text() for path in ([script] if script.is_file() else script.rglob("*.py")))
-        for word in words[1:]:
+        for word in words:
             assert not word.startswith("--") or f'"{word}"' in source, f"{command}: {script.name} has no {word}"
     else:
         known = (*OTHER_PROGRAMS, "python", "python3", "pre-commit")
@@ -152,6 +151,14 @@ def test_commands_in_a_sentence_have_the_options_that_they_name(page: Path) -> N
             name = re.match(r"\[?(--[a-z][a-z-]*)", word)
             if name and name[1] != "--help":
                 assert name[1] in options, f"`{span}`: there is no {name[1]}"
+
+
+def _script(words: Sequence[str]) -> Path | None:
+    """The file or folder of ours that `python WORDS` runs."""
+    if words[0] == "-m":
+        module = ROOT / words[1].replace(".", "/")
+        return (module if module.is_dir() else module.with_suffix(".py")) if words[1].startswith("tools.") else None
+    return ROOT / words[0]
 
 
 def _has_extras(words: Sequence[str]) -> None:
