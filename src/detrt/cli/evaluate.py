@@ -12,20 +12,25 @@ from rich.table import Table
 from detrt.cli import options
 from detrt.cli.app import app
 from detrt.cli.console import err, out, progress_bars, time_summary
+from detrt.errors import UsageError
 
 EXAMPLES = """
 [bold]Examples[/]
 
   detrt eval model.onnx --annotations instances_val2017.json --images val2017\n
-  detrt eval model.engine --annotations instances_val2017.json --images val2017 --batch 8 --json ap.json
+  detrt eval model.engine --annotations instances_val2017.json --images val2017 --batch 8 --json ap.json\n
+  detrt eval --results found.json --annotations instances_val2017.json --images val2017
 """
 
 
 @app.command("eval", epilog=EXAMPLES)
 def evaluate(
-    model: options.Model,
     annotations: Annotated[Path, typer.Option(metavar="JSON", help="COCO's instances file.")],
     images: Annotated[Path, typer.Option(metavar="DIR", help="The folder of its photos.")],
+    model: Annotated[str | None, typer.Argument(help="An ONNX file, an engine, or a name of `detrt models`.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score this COCO result file instead of a model.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos by id.")] = None,
     batch: options.BatchSize = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
@@ -42,8 +47,20 @@ def evaluate(
     from detrt.files import sha256_of
     from detrt.models.registry import resolve_model
 
-    file = resolve_model(model)
+    if (model is None) == (results is None):
+        raise UsageError(
+            "Neither a model nor results are given." if model is None else "A model and results are given.",
+            "Give one of MODEL and --results FILE.",
+        )
     dataset = room.coco_dataset(annotations, images, limit=limit)
+    if model is None:
+        assert results is not None
+        scores = room.score(dataset, room.found_in_results(results, dataset), dataset.category_ids)
+        out.print(_table(scores.figures))
+        if per_class:
+            out.print(_table(scores.by_class))
+        return
+    file = resolve_model(model)
     model_hash = sha256_of(file)
     journal = journal_of(model_hash, annotations, images)
     with Detector.open(file, device=device, overrides=options.contract_overrides(contract)) as detector:
