@@ -69,7 +69,6 @@ void print(const std::vector<Timings>& rows) {
 }  // namespace
 
 int bench(const fs::path& engine, const std::vector<fs::path>& photos, const Arguments& asked) {
-    const Engine loaded(engine, asked.device);
     auto detector = Detector::open(engine, {asked.device, !asked.no_graph, asked.gpu_decode});
     const auto& contract = detector.contract();
     const auto files = files_of(photos), pictures = decoded(files);
@@ -79,7 +78,7 @@ int bench(const fs::path& engine, const std::vector<fs::path>& photos, const Arg
     const auto add = [&](const std::string& protocol, int batch, int streams) {
         const Subject subject{engine.filename().string(),
                               detector.name() + ", C++",
-                              loaded.manifest().precision,
+                              detector.manifest().precision,
                               "cuda:" + std::to_string(asked.device),
                               protocol,
                               batch,
@@ -87,7 +86,7 @@ int bench(const fs::path& engine, const std::vector<fs::path>& photos, const Arg
                               streams};
         try {
             if (protocol == "engine")
-                timeables.push_back(engine_runs(subject, loaded, contract, pictures));
+                timeables.push_back(engine_runs(subject, engine_of(detector), contract, pictures));
             else if (protocol == "infer")
                 timeables.push_back(detector_calls(subject, detector, pictures));
             else if (protocol == "e2e")

@@ -16,6 +16,8 @@
 
 namespace detrt {
 
+class Engine;
+
 struct DetectorOptions {
     int device = 0;     // number of the GPU
     bool graph = true;  // launch through a CUDA graph, which an engine of many small kernels needs to be fast
@@ -73,6 +75,7 @@ class Detector {
     class Impl;
 
   private:
+    friend const Engine& engine_of(const Detector& detector);
     explicit Detector(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

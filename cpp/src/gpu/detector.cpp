@@ -153,6 +153,8 @@ Detector::~Detector() = default;
 const ModelContract& Detector::contract() const { return impl_->contract; }
 const EngineManifest& Detector::manifest() const { return impl_->engine.manifest(); }
 
+const Engine& engine_of(const Detector& detector) { return detector.impl_->engine; }
+
 std::string Detector::name() const {
     const auto& manifest = impl_->engine.manifest();
     return trt::flavour().text() + " (" + manifest.precision + ")";

@@ -31,6 +31,11 @@ class Engine {
     std::unique_ptr<trt::ICudaEngine> engine_;
 };
 
+class Detector;
+
+// What a detector runs.
+const Engine& engine_of(const Detector& detector);
+
 // A tensor on the device.
 struct DeviceTensor {
     std::string name, dtype;
