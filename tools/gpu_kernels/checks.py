@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from build import Builds
-from run import ByC, ByName
 from tests.kernels import attention_cases, offset_cases
 from tests.kernels.captured import check_captured
+from tests.kernels.on_gpu import ByC, ByName
 from tests.kernels.replay import CASES, check_attention_replay, check_offset_replay
 
 

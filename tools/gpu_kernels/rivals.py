@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from run import ByName
 from tests.kernels import attention_cases, offset_cases
 from tests.kernels.attention_cases import AttentionCase
 from tests.kernels.offset_cases import OffsetCase
+from tests.kernels.on_gpu import ByName
 from timing import Subjects, sets_for
 from torch import Tensor
 from torch.nn import functional
