@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,19 +67,7 @@ def installed_bindings(name: str) -> Path:
 def listed_api(package: Path) -> dict[str, object]:
     """Version, names and members of classes of the bindings in the folder `package`."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        copy = folder / package.name
-        copy.mkdir()
-        for file in package.iterdir():
-            if file.is_file():
-                (copy / file.name).write_bytes(file.read_bytes().replace(ABSENT, PRESENT))
-        libraries = installed_bindings("tensorrt_rtx_libs")
-        extension = next(copy.glob("*.so")).read_bytes()
-        for wanted in set(re.findall(rb"lib[a-z_]+\.so\.\d+", extension)):
-            stem = wanted.decode().rpartition(".")[0]
-            source = f"lib{LIBRARIES[stem]}.so.1" if stem in LIBRARIES else wanted.decode()
-            if (libraries / source).is_file():
-                (folder / wanted.decode()).symlink_to(libraries / source)
+        lend_libraries(package, Path(name))
         environment = os.environ | {"LD_LIBRARY_PATH": name, "PYTHONPATH": name}
         done = subprocess.run(
             [sys.executable, "-c", LIST, package.name, *sorted(USED)],
@@ -91,6 +80,20 @@ def listed_api(package: Path) -> dict[str, object]:
         raise SystemExit(done.stderr)
     listed: dict[str, object] = json.loads(done.stdout)
     return listed
+
+
+def lend_libraries(package: Path, folder: Path) -> None:
+    """Put into `folder` a copy of the bindings `package`, and TensorRT-RTX's libraries under the names they ask for."""
+    copy = folder / package.name
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    libraries = installed_bindings("tensorrt_rtx_libs")
+    extension = next(copy.glob("*.so"))
+    extension.write_bytes(extension.read_bytes().replace(ABSENT, PRESENT))
+    for wanted in set(re.findall(rb"lib[a-z_]+\.so\.\d+", extension.read_bytes())):
+        stem = wanted.decode().rpartition(".")[0]
+        source = f"lib{LIBRARIES[stem]}.so.1" if stem in LIBRARIES else wanted.decode()
+        if (libraries / source).is_file():
+            (folder / wanted.decode()).symlink_to(libraries / source)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ public:
     bool takes(int32_t position, DataType const* types) const override {
         switch (position) {
         case 0: return types[0] == DataType::kINT8 || is_float(types[0]);
-        case 1: return is_float(types[1]);
+        case 1: return is_float(types[1]) &&
+                (types[0] == DataType::kINT8 || types[1] == types[0] || types[1] == DataType::kFLOAT);
         case 2: return types[2] == types[1];
         default: return false;
         }
