@@ -77,7 +77,7 @@ def test_what_fails_is_named_with_its_reason_and_takes_only_its_followers_along(
     outcomes = run(steps, shop.folder)
     assert [outcome.state for outcome in outcomes] == ["finished", "failed", "impossible", "finished"]
     assert outcomes[1].reason == "It is broken. Mend it."
-    assert "'b'" in outcomes[2].reason
+    assert outcomes[2].reason == "'b' failed"
     assert not (shop.folder / "b").exists(), "an old result must not pass for the new one"
 
 
@@ -90,7 +90,7 @@ def test_what_the_machine_lacks_is_told_and_never_done(shop: Workshop) -> None:
     steps = [shop.step("a", text="1"), shop.step("b", "a", lacks="there is no GPU here"), shop.step("c", "b")]
     outcomes = run(steps, shop.folder)
     assert [outcome.state for outcome in outcomes] == ["finished", "impossible", "impossible"]
-    assert outcomes[1].reason == "there is no GPU here"
+    assert {outcome.reason for outcome in outcomes[1:]} == {"there is no GPU here"}
     assert shop.ran == ["a"]
 
 

@@ -26,7 +26,8 @@ class Box:
     """A box in pixels of the picture, what it is, and whether the other model lacks it.
 
     Attributes:
-        caption_y: baseline of the caption, which starts at the box's left edge and keeps clear of the others.
+        caption_x, caption_y: left end of the caption's baseline: in the box's corner, but within the picture and clear
+            of the other captions.
     """
 
     x: float
@@ -34,6 +35,7 @@ class Box:
     width: float
     height: float
     caption: str
+    caption_x: float
     caption_y: float
     hue: int
     alone: bool
@@ -46,7 +48,7 @@ class Sample:
     Attributes:
         name: of the file.
         about: why it was chosen.
-        width, height: of the picture.
+        width, height: that it is shown at; what boxes are measured in. The longer is `SIDE`.
         jpeg: the picture, base64.
         sides: the boxes of the reference and of the other model.
     """
@@ -91,17 +93,20 @@ def _sample(
     picture.thumbnail((SIDE, SIDE))
     data = io.BytesIO()
     picture.save(data, format="JPEG", quality=_QUALITY)
-    scale = picture.width / pixels.shape[1]
+    scale = SIDE / max(pixels.shape[:2])
+    height, width = (round(scale * side) for side in pixels.shape[:2])
     pairs = match(first, second)
     sides = (
-        _boxes(first, set(pairs.first.tolist()), scale, class_names),
-        _boxes(second, set(pairs.second.tolist()), scale, class_names),
+        _boxes(first, set(pairs.first.tolist()), scale, width, class_names),
+        _boxes(second, set(pairs.second.tolist()), scale, width, class_names),
     )
     jpeg = base64.b64encode(data.getvalue()).decode()
-    return Sample(name, about, picture.width, picture.height, jpeg, sides)
+    return Sample(name, about, width, height, jpeg, sides)
 
 
-def _boxes(own: Detections, partners: Collection[int], scale: float, class_names: Sequence[str]) -> tuple[Box, ...]:
+def _boxes(
+    own: Detections, partners: Collection[int], scale: float, width: int, class_names: Sequence[str]
+) -> tuple[Box, ...]:
     """What counts of a model's detections, faintest first, so that the best lie on top."""
     boxes: list[Box] = []
     for row in range(int((own.scores >= THRESHOLD).sum())):
@@ -109,15 +114,16 @@ def _boxes(own: Detections, partners: Collection[int], scale: float, class_names
         x1, y1, x2, y2 = (scale * float(value) for value in own.boxes[row])
         name = class_names[label] if label < len(class_names) else f"class {label}"
         caption = f"{name} {float(own.scores[row]):.2f}"
-        y = _free(x1, max(y1, 0.0) + LINE, len(caption), boxes)
-        boxes.append(Box(x1, y1, x2 - x1, y2 - y1, caption, y, label * 47 % 360, row not in partners))
+        x = max(2.0, min(x1 + 5, width - LETTER * len(caption)))
+        y = _free(x, max(y1, 0.0) + LINE, len(caption), boxes)
+        boxes.append(Box(x1, y1, x2 - x1, y2 - y1, caption, x, y, label * 47 % 360, row not in partners))
     return tuple(reversed(boxes))
 
 
 def _free(x: float, y: float, letters: int, boxes: Sequence[Box]) -> float:
     """The first baseline from `y` down at which a caption covers none of those that are placed."""
     for box in sorted(boxes, key=lambda box: box.caption_y):
-        beside = x > box.x + LETTER * len(box.caption) or box.x > x + LETTER * letters
+        beside = x > box.caption_x + LETTER * len(box.caption) or box.caption_x > x + LETTER * letters
         if not beside and abs(y - box.caption_y) < LINE:
             y = box.caption_y + LINE
     return y

@@ -53,7 +53,8 @@ def judge(findings: Findings) -> Verdict:
     if ships is None:
         headline = f"Ship none of these: each loses more than {findings.target_drop:g} AP"
         return Verdict(headline, None, (_losses(pool, reference),), cautions, notes)
-    return Verdict(f"Ship {ships.file}", ships, tuple(_reasons(findings, ships, pool)), cautions, notes)
+    by = "" if ships.form == "engine" else " with ONNX Runtime"
+    return Verdict(f"Ship {ships.file}{by}", ships, tuple(_reasons(findings, ships, pool)), cautions, notes)
 
 
 def speed_up(model: Model, models: Sequence[Model]) -> tuple[float, Model] | None:

@@ -10,7 +10,7 @@ from detrt.errors import DetrtError
 from detrt.files import sha256_of
 from detrt.progress import Progress, silent
 from detrt.workflow.journal import WorkflowJournal
-from detrt.workflow.step import Digest, Outcome, State, Step
+from detrt.workflow.step import Digest, Outcome, Step
 
 Told = Callable[[Outcome], None]
 
@@ -68,7 +68,7 @@ class _Walk:
         self.journal = WorkflowJournal(folder)
         self._folder, self._skip, self._machine = folder, skip, machine
         self._makers: dict[str, Step] = {}
-        self._states: dict[str, State] = {}
+        self._outcomes: dict[str, Outcome] = {}
 
     def through(
         self, steps: Sequence[Step], *, act: bool = False, told: Told = _nobody, progress: Progress = silent
@@ -78,7 +78,7 @@ class _Walk:
             outcome = self._look(step)
             if outcome.state == "due" and act:
                 outcome = self._do(step, progress, is_first=step is steps[0])
-            self._states[step.name] = outcome.state
+            self._outcomes[step.name] = outcome
             self._makers |= dict.fromkeys(step.outputs, step)
             outcomes.append(outcome)
             told(outcome)
@@ -88,12 +88,10 @@ class _Walk:
         """Whether the step is finished, due or cannot be."""
         if step.kind in self._skip:
             return Outcome(step.name, "left out", "as asked")
-        unmade = [file for file in step.files if not self._will_be(file)]
-        if unmade:
-            maker = self._makers[unmade[0]].name
-            return Outcome(step.name, "impossible", f"it needs the result of '{maker}'")
+        if unmade := [file for file in step.files if not self._will_be(file)]:
+            return Outcome(step.name, "impossible", self._why_not(unmade[0]))
         if step.one_of and not any(map(self._will_be, step.one_of)):
-            return Outcome(step.name, "impossible", f"it needs the result of '{self._makers[step.one_of[0]].name}'")
+            return Outcome(step.name, "impossible", self._why_not(step.one_of[0]))
         if not self._waits(step):
             record = self.journal.record_of(step.name)
             if record and record.fits(self._inputs(step), self._folder):
@@ -121,9 +119,20 @@ class _Walk:
     def _read(self, step: Step) -> list[str]:
         return [*step.files, *filter(self._will_be, step.one_of)]
 
+    def _why_not(self, file: str) -> str:
+        """Why there is no such file: what began it, not every link of the chain."""
+        maker = self._outcomes[self._makers[file].name]
+        match maker.state:
+            case "impossible":
+                return maker.reason
+            case "failed":
+                return f"'{maker.step}' failed"
+            case _:
+                return f"'{maker.step}' was left out"
+
     def _will_be(self, file: str) -> bool:
-        return self._states[self._makers[file].name] in ("finished", "kept", "due")
+        return self._outcomes[self._makers[file].name].state in ("finished", "kept", "due")
 
     def _waits(self, step: Step) -> bool:
         """Whether something that it reads is itself still to be made, so that nobody can tell its hash."""
-        return any(self._states[self._makers[file].name] == "due" for file in (*step.files, *step.one_of))
+        return any(self._outcomes[self._makers[file].name].state == "due" for file in (*step.files, *step.one_of))
