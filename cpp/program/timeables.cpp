@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/decoding.hpp"
-#include "gpu/engine.hpp"
+#include "gpu/session.hpp"
 #include "gpu/place.hpp"
 #include "gpu/preprocess.hpp"
 

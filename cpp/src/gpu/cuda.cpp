@@ -83,7 +83,7 @@ Graph captured(cudaStream_t stream, const std::function<void()>& work) {
     }
     check(cudaStreamEndCapture(stream, &recorded), "cudaStreamEndCapture");
     cudaGraphExec_t graph = nullptr;
-    const auto status = cudaGraphInstantiate(&graph, recorded, 0);
+    const auto status = cudaGraphInstantiateWithFlags(&graph, recorded, 0);
     cudaGraphDestroy(recorded);
     check(status, "cudaGraphInstantiate");
     return Graph(graph);

@@ -155,10 +155,7 @@ const EngineManifest& Detector::manifest() const { return impl_->engine.manifest
 
 const Engine& engine_of(const Detector& detector) { return detector.impl_->engine; }
 
-std::string Detector::name() const {
-    const auto& manifest = impl_->engine.manifest();
-    return trt::flavour().text() + " (" + manifest.precision + ")";
-}
+std::string Detector::name() const { return impl_->engine.flavour().text() + " (" + manifest().precision + ")"; }
 
 Detections Detector::operator()(const Source& photo) { return detect({photo}).front(); }
 

@@ -11,7 +11,7 @@
 #include "detrt/error.hpp"
 #include "detrt/images.hpp"
 #include "gpu/cuda.hpp"
-#include "gpu/engine.hpp"
+#include "gpu/session.hpp"
 
 namespace detrt {
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "detrt/contract.hpp"
-#include "gpu/engine.hpp"
 #include "gpu/place.hpp"
+#include "gpu/session.hpp"
 
 namespace detrt {
 
