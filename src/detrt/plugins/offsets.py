@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from detrt.errors import ModelError
 from detrt.kernels.launch import Element
@@ -36,7 +37,7 @@ class OffsetsOperation(Operation):
     name: ClassVar = "MultiHeadOffsets"
     input_count: ClassVar = 1
     output_count: ClassVar = 2
-    field_types: ClassVar[Mapping[str, type[np.generic]]] = {"input_scale": np.float32, "input_offset": np.int8} | {
+    field_types: ClassVar[Mapping[str, npt.DTypeLike]] = {"input_scale": np.float32, "input_offset": np.int8} | {
         name: kind
         for part in PARTS
         for name, kind in zip(attribute_names(part), (np.int8, np.float32, np.int8, np.float32), strict=True)

@@ -41,7 +41,7 @@ class Operation(Protocol):
     name: ClassVar[str]
     input_count: ClassVar[int]
     output_count: ClassVar[int]
-    field_types: ClassVar[Mapping[str, type[np.generic]]]
+    field_types: ClassVar[Mapping[str, npt.DTypeLike]]
     fields: Fields
 
     @classmethod
