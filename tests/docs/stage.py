@@ -25,7 +25,7 @@ def staged(folder: Path) -> Path:
     """Make the stand-ins in `folder`: toy detectors, a few drawn photos under several names, boxes for them."""
     folder.mkdir(parents=True)
     onnx.save(named(toy_detector()), folder / "model.onnx")
-    drawn = drawn_photos(folder / PHOTOS[0], 4)
+    drawn = drawn_photos(folder / PHOTOS[0], 2)
     for name in PHOTOS[1:]:
         shutil.copytree(drawn, folder / name)
     Image.open(drawn / "000.png").convert("RGB").save(folder / "street.jpg")

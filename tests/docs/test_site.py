@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    said = done.stdout + done.stderr
+    said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
     assert done.returncode == 0, said
     assert not re.search(r"(?i)warning|error", said), said
     return folder / "site"
@@ -76,6 +76,12 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 def test_the_search_finds_a_command(site: Path) -> None:
     index = json.loads((site / "search.json").read_text())
     assert any("detrt quantize" in item.get("title", "") for item in index["items"])
+
+
+def test_the_readme_links_to_headings_that_there_are(site: Path) -> None:
+    """The site checks those of its own pages when it is built."""
+    for page, anchor in re.findall(r"\]\(docs/([\w/-]+)\.md#([\w-]+)\)", (ROOT / "README.md").read_text()):
+        assert f'id="{anchor}"' in (site / f"{page}.html").read_text(), f"docs/{page}.md has no heading #{anchor}"
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
