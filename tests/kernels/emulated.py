@@ -62,7 +62,7 @@ def emulated(name: str, problem: str, facts: str, folder: Path) -> Emulated:
     command = [
         compiler,
         "-std=c++20",
-        "-O2",
+        "-O1",
         "-march=native",
         "-ffp-contract=off",
         "-U_FORTIFY_SOURCE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,11 @@ def check(builds: Builds, captured: Path | None, count: int) -> dict[str, Any]:
         of_all = count if way == "Python" else count // 5
         cases = offset_cases.offset_cases(of_all)
         found[f"projection, {way}, worst in half ulps"] = _all(
-            cases, lambda case, run=project: offset_cases.check_offset_case(case, "cuda", run)
+            cases, partial(offset_cases.check_offset_case, device="cuda", run=project)
         )
         samplings = attention_cases.attention_cases(of_all)
         found[f"attention, {way}, worst of what is allowed"] = _all(
-            samplings, lambda case, run=attend: attention_cases.check_attention_case(case, "cuda", run)
+            samplings, partial(attention_cases.check_attention_case, device="cuda", run=attend)
         )
     for name, value in found.items():
         print(f"{name}: {value}", flush=True)
