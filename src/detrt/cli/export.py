@@ -19,6 +19,7 @@ EXAMPLES = """
   detrt export PekingU/rtdetr_v2_r50vd/ -o r50.onnx --batch dynamic\n
   detrt export r18.pth -o wide.onnx --size 480x640 --output raw\n
   detrt export r18.pth -o r18.onnx --sampler gather --photo street.jpg\n
+  detrt export r18.pth -o r18_plugin.onnx --plugin deformable-attention\n
 """
 
 
@@ -40,6 +41,10 @@ def export(
         Literal["grid-sample", "gather"],
         typer.Option(help="How features are sampled: gather is for a TensorRT that miscompiles GridSample."),
     ] = "grid-sample",
+    plugin: Annotated[
+        Literal["deformable-attention"] | None,
+        typer.Option(help="One node for each layer's sampling, which a plugin can run, and any runtime without."),
+    ] = None,
     opset: Annotated[int, typer.Option(help="17 or 18.")] = 17,
     variant: Annotated[
         str | None, typer.Option(help="r18vd, r34vd, r50vd_m, r50vd, r101vd, each also with _dsp; else found out.")
@@ -57,8 +62,10 @@ def export(
     from detrt.images import read_photo
     from detrt.models.registry import resolve_model
 
+    if plugin and sampler != "grid-sample":
+        raise UsageError(f"--plugin {plugin} and --sampler {sampler} both say how to sample.", "Leave one of them out.")
     source = Path(checkpoint) if Path(checkpoint).is_dir() else resolve_model(checkpoint)
-    options = ExportOptions(_batch(batch), output, sampler, opset)
+    options = ExportOptions(_batch(batch), output, "plugin" if plugin else sampler, opset)
     pixels = read_photo(photo) if photo else None
     with progress_bars() as progress:
         result = export_checkpoint(

@@ -33,14 +33,15 @@ def fuse_offsets(
     model: options.Model,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The ONNX file to write.")],
     for_plugin: Annotated[
-        bool, typer.Option("--for-plugin", help="Leave the definition out, so that TensorRT looks for a plugin.")
+        bool, typer.Option("--for-plugin", help="For trtexec: leave the definition out and name the plugin's place.")
     ] = False,
 ) -> None:
     """Make one node of the INT8 sampling offsets and attention weights of each decoder layer."""
     from detrt.errors import GraphError
     from detrt.graph import fuse_offsets as room
-    from detrt.graph.multi_head_offsets import DOMAIN, NAME, without_definition
+    from detrt.graph.multi_head_offsets import DOMAIN, NAME
     from detrt.graph.onnx_file import load, save
+    from detrt.graph.plugin_nodes import for_plugins
     from detrt.models.registry import resolve_model
 
     fused, changed = room.fuse_offsets(load(resolve_model(model)))
@@ -49,6 +50,6 @@ def fuse_offsets(
             f"{model} has no pair of INT8 linears that give sampling offsets and attention weights.",
             "Quantise both of them first (detrt quantize), in each decoder layer or in some.",
         )
-    save(without_definition(fused) if for_plugin else fused, output)
+    save(for_plugins(fused).model if for_plugin else fused, output)
     count = sum((node.domain, node.op_type) == (DOMAIN, NAME) for node in fused.graph.node)
     out.print(f"{count} {DOMAIN}::{NAME}, {len(fused.graph.node)} nodes in all; wrote {escape(str(output))}")

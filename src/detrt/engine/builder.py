@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -31,7 +31,9 @@ from detrt.errors import EngineError, UsageError
 from detrt.files import whole
 from detrt.graph.engine_form import EngineForm, in_engine_form
 from detrt.graph.onnx_file import contract_from_onnx, input_specs, load
+from detrt.graph.plugin_nodes import for_plugins
 from detrt.graph.precision import plan_precision, with_plan
+from detrt.graph.ranges import hash_of
 from detrt.progress import Progress, silent
 from detrt.runtime import cuda
 from detrt.runtime.gpu import Gpu
@@ -145,6 +147,9 @@ def _at_precision(proto: onnx.ModelProto, options: BuildOptions, progress: Progr
     if options.calibration and options.precision in ("fp16", "bf16"):
         narrow = options.precision
         ranges = ranges_from_photos(proto, options.calibration, narrow, progress=progress)
+    if options.plugins:
+        proto = for_plugins(proto).model
+        ranges = ranges and replace(ranges, model_sha256=hash_of(proto))  # the same tensors, but for those inside nodes
     plan = plan_precision(proto, options.precision, ranges=ranges)
     return with_plan(proto, plan).model, plan.summary()
 

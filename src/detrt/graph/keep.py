@@ -47,7 +47,8 @@ def must_stay(index: GraphIndex, narrow: Narrow, ranges: Ranges | None) -> Reaso
 def _opaque(index: GraphIndex) -> Iterator[tuple[int, str]]:
     """Operators whose types are not the graph's to choose."""
     for number, node in enumerate(index.nodes):
-        if index.computes_floats(node) and (not ops.is_standard(node.domain) or node.op_type in ops.OPAQUE):
+        is_foreign = not ops.is_standard(node.domain) and (node.domain, node.op_type) not in ops.ANY_FLOAT
+        if index.computes_floats(node) and (is_foreign or node.op_type in ops.OPAQUE):
             yield number, f"{node.op_type} fixes its own types"
 
 

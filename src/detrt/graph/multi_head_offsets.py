@@ -56,16 +56,6 @@ def with_definition(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def without_definition(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy for TensorRT, whose parser then looks for the plugin in place of expanding the body."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    kept = [function for function in copy.functions if (function.domain, function.name) != (DOMAIN, NAME)]
-    del copy.functions[:]
-    copy.functions.extend(kept)
-    return copy
-
-
 def _definition(opset: int) -> FunctionProto:
     nodes = [
         _attribute("input_scale"),

@@ -35,8 +35,11 @@ OPAQUE = frozenset(
 )
 """Fix their own types by an attribute, or exist in float32 only."""
 
-FLOAT32_SLOTS = {"Resize": (1, 2), "Upsample": (1,)}
+FLOAT32_SLOTS = {"Resize": (1, 2), "Upsample": (1,), "DeformableAttention": (1, 2, 3)}
 """Inputs that are float32 whatever the type of the data."""
+
+ANY_FLOAT = frozenset({("detrt", "DeformableAttention")})
+"""Operators outside of the standard that take data of any float type, and give the same."""
 
 
 def is_standard(domain: str) -> bool:
