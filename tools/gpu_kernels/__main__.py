@@ -1,6 +1,6 @@
 """The plugins' kernels on a GPU machine: right, clean, fast. One call does everything.
 
-    PYTHONPATH=src:. python tools/gpu_kernels --case ../shared/plugin_case --out $OUT [--only check,sanitize,speed]
+    python tools/gpu_kernels --case ../shared/plugin_case --out $OUT [--only check,sanitize,speed]
 
 `check` holds them to float64 references through Python's launcher and the C interface, `sanitize` runs a C++ program on
 that interface under compute-sanitizer, `speed` times them beside others' ways in one run, `explore` (not by default)
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+sys.path[1:1] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "src")]
 
 PARTS = ("check", "sanitize", "speed", "explore")
 
