@@ -47,7 +47,7 @@ def findings(*models: Model, steps: tuple[StepLine, ...] = ()) -> Findings:
     """A workflow whose reference is the FP32 ONNX model with an AP of 31.2."""
     groups = tuple(GroupLoss(name, 0.0001 * n**2, 0.1, 0.08 if n > 5 else 0.0) for n, name in enumerate(GROUPS))
     return Findings(
-        title="made <up> & small",
+        title="made_<up> & small",
         about="416 × 416 pixels, 80 classes",
         machine="a machine",
         facts={"cpu": "a processor"},

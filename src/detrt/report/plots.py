@@ -15,6 +15,8 @@ from detrt.report.verdict import Verdict
 
 WIDTH = 5.4  # inches: small, so that its text stays readable on a phone
 
+LABEL = (0.17, 0.13)  # room that a point's label takes, as shares of the axes
+
 INK, SOFT, LINE, BAND, BAR, FAINT = "#000001", "#000002", "#000003", "#000004", "#000005", "#000006"
 _VARIABLES = {INK: "ink", SOFT: "soft", LINE: "line", BAND: "band", BAR: "bar", FAINT: "faint"}
 """Colours that stand for variables of the style sheet; no plot uses them as colours."""
@@ -42,8 +44,12 @@ def speed_and_accuracy(findings: Findings, verdict: Verdict) -> str:
         f"float model {reference:.2f}; shaded: at most {allowed:g} lost",
         (0.0, 1.0), (4, -5), xycoords="axes fraction", textcoords="offset points", color=SOFT, fontsize=7.5, va="top",
     )  # fmt: skip
+    placed: list[tuple[float, float]] = []
     for model in sorted(shown, key=lambda each: each.times["engine"].p50):
-        _point(axes, model, ships=model is verdict.ships)
+        at = axes.transLimits.transform((model.times["engine"].p50, model.ap))
+        is_near = any(abs(at[0] - x) < LABEL[0] and abs(at[1] - y) < LABEL[1] for x, y in placed)
+        placed.append((float(at[0]), float(at[1])))
+        _point(axes, model, ships=model is verdict.ships, below=is_near)
     axes.set_xlabel(f"milliseconds an image, {_where(shown)}", color=SOFT)
     axes.set_ylabel("AP", color=SOFT)
     return _svg(figure, "Accuracy over time of each model")
@@ -99,15 +105,17 @@ def groups_before_and_after(before: EngineGroups, after: EngineGroups) -> str:
     return _svg(figure, "Time of each part of the detector, before and after")
 
 
-def _point(axes: Any, model: Model, *, ships: bool) -> None:
+def _point(axes: Any, model: Model, *, ships: bool, below: bool) -> None:
+    """A mark, and beside or below it what it is."""
     x, y = model.times["engine"].p50, model.ap
     color = precision_color(model.precision.upper())
     if ships:
         axes.plot(x, y, "o", markersize=15, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=3)
     axes.plot(x, y, "o" if model.form == "engine" else "D", markersize=8, color=color, zorder=4)
     axes.annotate(
-        f"{model.precision.upper()}\n{x:.3g} ms", (x, y), (12, 0), textcoords="offset points", va="center",
-        color=INK, fontsize=8.5, fontweight="bold" if ships else "normal",
+        f"{model.precision.upper()}\n{x:.3g} ms", (x, y), (0, -12) if below else (12, 0), textcoords="offset points",
+        va="top" if below else "center", ha="center" if below else "left", color=INK, fontsize=8.5,
+        fontweight="bold" if ships else "normal",
     )  # fmt: skip
 
 

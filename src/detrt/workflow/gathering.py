@@ -50,10 +50,7 @@ def findings_of(site: Site, outcomes: Sequence[Outcome]) -> Findings:
         about=_about(site.folder),
         machine=site.here.title,
         facts=here.facts,
-        versions=here.versions
-        | (
-            {site.here.tensorrt.rpartition(" ")[0]: site.here.tensorrt.rpartition(" ")[2]} if site.here.tensorrt else {}
-        ),
+        versions=here.versions,
         made=max((outcome.at for outcome in outcomes), default="")[:16].replace("T", " ") + " UTC",
         target_drop=options.target_drop,
         photos=int(scores["photos"]) if scores else 0,
