@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -52,17 +53,14 @@ def build_plugins(output: Path, request: BuildRequest | None = None, *, progress
     request = request or BuildRequest()
     progress(STEPS[0], 0, len(STEPS))
     cmake, nvcc = _tool("cmake"), _nvcc()
-    with tempfile.TemporaryDirectory(prefix="detrt-plugins-") as name:
-        folder = Path(name)
-        options = _options(request) | {"CMAKE_CUDA_COMPILER": str(nvcc)}
-        told = _run(
-            [cmake, "-S", str(NATIVE), "-B", name, *(f"-D{key}={value}" for key, value in options.items())],
-            "CMake cannot prepare the plugins",
-        )
+    options = [f"-D{name}={value}" for name, value in _options(request, nvcc).items()]
+    by_hand = f"cmake -S {shlex.quote(str(NATIVE))} -B build {shlex.join(options)} && cmake --build build"
+    with tempfile.TemporaryDirectory(prefix="detrt-plugins-") as folder:
+        told = _run([cmake, "-S", str(NATIVE), "-B", folder, *options], by_hand)
         progress(STEPS[1], 1, len(STEPS))
-        _run([cmake, "--build", name, "--parallel"], "The plugins do not compile")
+        _run([cmake, "--build", folder, "--parallel"], by_hand)
         progress(STEPS[1], 2, len(STEPS))
-        library = folder / "libdetrt_plugins.so"
+        library = Path(folder, "libdetrt_plugins.so")
         if not library.is_file():
             raise _without_headers(request.tensorrt)
         with whole(output) as part:
@@ -72,8 +70,8 @@ def build_plugins(output: Path, request: BuildRequest | None = None, *, progress
     return Built(output, version, interface)
 
 
-def _options(request: BuildRequest) -> dict[str, str]:
-    options = {}
+def _options(request: BuildRequest, nvcc: Path) -> dict[str, str]:
+    options = {"CMAKE_CUDA_COMPILER": str(nvcc)}
     if request.tensorrt is not None:
         root = request.tensorrt.expanduser().resolve()
         if not (root / "include" / "NvInfer.h").is_file():
@@ -86,13 +84,17 @@ def _options(request: BuildRequest) -> dict[str, str]:
     return options
 
 
-def _run(command: list[str], problem: str) -> str:
+def _run(command: list[str], by_hand: str) -> str:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        said = [line.strip() for line in done.stdout.splitlines() if re.search(r"error|detrt:", line, re.IGNORECASE)]
-        gist = "; ".join(said[:3]) or " ".join(done.stdout.split())[-300:]
-        raise EngineError(f"{problem}: {gist}.", f"All of it: {' '.join(command)}")
-    return done.stdout
+    if not done.returncode:
+        return done.stdout
+    ours = re.search(r"^\s+detrt: (.+?)\n\s*\n", done.stdout, re.MULTILINE | re.DOTALL)
+    if ours:  # CMakeLists.txt has two sentences for it: what is wrong, and what to do
+        problem, _, remedy = " ".join(ours.group(1).split()).partition(". ")
+        raise EngineError(f"{problem}.", remedy)
+    errors = [line.strip() for line in done.stdout.splitlines() if re.search(r"\b(error|fatal)\s*:", line)]
+    said = "; ".join(errors[:3]) or " ".join(done.stdout.split())[-300:]
+    raise EngineError(f"The plugins do not compile: {said}.", f"To see all that is said: {by_hand}")
 
 
 def _tool(name: str) -> str:
