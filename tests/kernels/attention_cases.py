@@ -15,6 +15,7 @@ from detrt.kernels.deformable_attention import DeformableAttention, launch_of, s
 from detrt.kernels.launch import Element, Launch
 from tests.kernels import noise
 from tests.kernels.poison import Poisoned
+from tests.kernels.sizes import batch_and_queries
 
 Run = Callable[[Launch, DeformableAttention], None]
 _HALF_ULP = {torch.float32: 0.0, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
@@ -45,7 +46,7 @@ def attention_cases(count: int) -> Iterator[AttentionCase]:
     """Always the same: batches 1 to 33, queries 1 to 1000, levels of any size, all types and forms."""
     for seed in range(count):
         draw = random.Random(seed)
-        batch, queries = round(33 ** draw.random()), round(1000 ** draw.random())
+        batch, queries = batch_and_queries(seed, draw)
         levels = draw.choice([1, 2, 3, 3, 3, 4, 8])
         side = 2 + 40 // levels * draw.random() if batch > 8 else 80
         shapes = tuple((round(side ** draw.random()), round(side ** draw.random())) for _ in range(levels))
@@ -131,9 +132,7 @@ def reference(case: AttentionCase, numbers: Numbers) -> Tensor:
     value, references = numbers.value.double(), numbers.references.double()
     weights = numbers.logits.double().softmax(-1)
     offsets = numbers.offsets.double()
-    result = torch.zeros_like(value[:, :0].expand(-1, 0, -1, -1)).new_zeros(
-        case.batch, case.queries, case.heads, case.head_dim
-    )
+    result = value.new_zeros(case.batch, case.queries, case.heads, case.head_dim)
     first_cell = first_point = 0
     for (height, width), points in zip(case.shapes, case.points, strict=True):
         own = slice(first_point, first_point + points)

@@ -13,6 +13,7 @@ from detrt.kernels.launch import Element, Launch
 from detrt.kernels.offset_projection import Linear, OffsetProjection, launch_of
 from tests.kernels import noise
 from tests.kernels.poison import Poisoned
+from tests.kernels.sizes import batch_and_queries
 
 Run = Callable[[Launch, OffsetProjection], None]
 _PARTS = ("offsets", "attention")
@@ -44,7 +45,7 @@ def offset_cases(count: int) -> Iterator[OffsetCase]:
         draw = random.Random(seed)
         x = draw.choice(list(Element))
         output = draw.choice([Element.float32, x]) if x is not Element.int8 else draw.choice(list(Element)[:3])
-        case = OffsetCase(seed, round(33 ** draw.random()), round(1000 ** draw.random()), x=x, output=output)
+        case = OffsetCase(seed, *batch_and_queries(seed, draw), x=x, output=output)
         if draw.random() < 0.6:
             points = draw.choice([1, 3, 5, 8, 24, 36, 41, 100])
             depth = draw.choice([1, 16, 37, 64, 96, 100, 128, 250, 384, 1000, 1024, 2000])

@@ -150,7 +150,7 @@ class AttentionRivals:
     def bytes_needed(self) -> dict[str, int]:
         """Each cell of a head that some point takes something of is read once; all else too."""
         numbers = self.sets[0]
-        places = self._weights_and_places(numbers)[1].double()
+        places = self._weights_and_places(0)[1].double()
         cells, image = 0, torch.arange(self.case.batch, device="cuda")[:, None, None, None]
         head = torch.arange(8, device="cuda")[None, None, :, None]
         for level, (height, width) in enumerate(self.case.shapes):
@@ -170,40 +170,41 @@ class AttentionRivals:
         attention_cases.attended(self.case, self.sets[i], self.run, self.outputs[i])
         return self.outputs[i].flatten(2)
 
-    def _weights_and_places(self, numbers: attention_cases.Numbers) -> tuple[Tensor, Tensor]:
-        boxes = numbers.references[:, :, None, None]
-        places = boxes[..., :2] + numbers.offsets * (0.5 * self.scale * boxes[..., 2:])
-        return numbers.logits.softmax(-1), places
+    def _weights_and_places(self, i: int) -> tuple[Tensor, Tensor]:
+        numbers = self.sets[i]
+        return weights_and_places(numbers.references, numbers.offsets, numbers.logits, self.scale)
 
     def _by_grid(self, i: int) -> Tensor:
-        weights, places = self._weights_and_places(self.sets[i])
+        weights, places = self._weights_and_places(i)
         maps = maps_of(self.sets[i].value.flatten(2), 8, self.case.shapes)
         return sampled_by_grid(maps, places, weights, self.case.points)
 
     @cached_property
     def _compiled_form(self) -> Callable[..., Tensor]:
-        def form(value: Tensor, references: Tensor, offsets: Tensor, logits: Tensor) -> Tensor:
-            weights, places = self._weights_and_places(attention_cases.Numbers(value, references, offsets, logits))
-            return sampled_by_grid(maps_of(value.flatten(2), 8, self.case.shapes), places, weights, self.case.points)
+        shapes, points = self.case.shapes, self.case.points
+
+        def form(value: Tensor, references: Tensor, offsets: Tensor, logits: Tensor, scale: Tensor) -> Tensor:
+            weights, places = weights_and_places(references, offsets, logits, scale)
+            return sampled_by_grid(maps_of(value.flatten(2), 8, shapes), places, weights, points)
 
         compiled: Callable[..., Tensor] = torch.compile(form, dynamic=False)
         return compiled
 
     def _compiled(self, i: int) -> Tensor:
         numbers = self.sets[i]
-        return self._compiled_form(numbers.value, numbers.references, numbers.offsets, numbers.logits)
+        return self._compiled_form(numbers.value, numbers.references, numbers.offsets, numbers.logits, self.scale)
 
     def _transformers(self, i: int) -> Tensor:
         from transformers.models.rt_detr_v2.modeling_rt_detr_v2 import multi_scale_deformable_attention_v2
 
-        weights, places = self._weights_and_places(self.sets[i])
+        weights, places = self._weights_and_places(i)
         result: Tensor = multi_scale_deformable_attention_v2(
             self.sets[i].value, list(self.case.shapes), places, weights, list(self.case.points)
         )
         return result
 
     def _by_channel(self, i: int) -> Tensor:
-        weights, places = self._weights_and_places(self.sets[i])
+        weights, places = self._weights_and_places(i)
         result = torch.empty_like(self.outputs[i]).flatten(2)
         batch = self.case.batch
         blocks = -(-result.numel() // 256)
@@ -212,3 +213,9 @@ class AttentionRivals:
             (blocks, 1), (256, 1), self.sets[i].value, places.contiguous(), weights, self.shapes, result, *sizes
         )
         return result
+
+
+def weights_and_places(references: Tensor, offsets: Tensor, logits: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """As RT-DETRv2 has them; `scale` is one over the points of each point's level, (12, 1)."""
+    boxes = references[:, :, None, None]
+    return logits.softmax(-1), boxes[..., :2] + offsets * (0.5 * scale * boxes[..., 2:])
