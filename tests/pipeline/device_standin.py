@@ -62,16 +62,18 @@ class HostSession:
 class HostEvent:
     """Everything is done as it is enqueued, so it has passed as soon as it was recorded."""
 
-    def __init__(self, stream: int) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
         self._recorded = False
 
     def record(self, stream: int) -> None:
-        assert stream == self._stream
         self._recorded = True
+
+    def hold(self, stream: int) -> None:
+        assert self._recorded
 
     def synchronize(self) -> None:
         assert self._recorded
+        self._recorded = False  # who waits again without recording again would not wait at all
 
 
 class HostKernel:
@@ -145,8 +147,8 @@ def lane_on_host(
 ) -> DeviceLane:
     """The device's lane of a detector, on stand-ins."""
     session = HostSession(detector, gpu)
-    station = Station(session, gpu, detector.contract, HostKernel(detector.contract), lambda: HostEvent(session.stream))
-    return DeviceLane(detector, gpu, station, batch, times, decoder.another if decoder else None)
+    station = Station(session, gpu, detector.contract, HostKernel(detector.contract))
+    return DeviceLane(detector, gpu, station, batch, times, HostEvent, decoder.another if decoder else None)
 
 
 def array_at(array: DeviceArray) -> npt.NDArray[Any]:

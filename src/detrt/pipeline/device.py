@@ -15,7 +15,7 @@ from detrt.images.jpeg_segments import is_sequential
 from detrt.images.read import Pixels, decode_jpeg, jpeg_size
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
-from detrt.pipeline.device_place import DevicePlace, PhotoRow
+from detrt.pipeline.device_place import DevicePlace, Event, PhotoRow
 from detrt.pipeline.lane import Loaded
 from detrt.pipeline.station import Station
 from detrt.runtime.cuda import CudaEvent
@@ -53,9 +53,11 @@ class DeviceLane:
         station: Station,
         batch: int,
         times: StageTimes,
+        event: Callable[[], Event],
         decoder: Callable[[], DecodesJpegs] | None = None,
     ) -> None:
         self._detector, self._gpu, self._batch, self._times = detector, gpu, batch, times
+        self._event = event
         self._most_bytes = PLACE_BYTES // batch
         self._station = station
         self._places: list[DevicePlace] = []
@@ -65,7 +67,7 @@ class DeviceLane:
 
     def place(self) -> DevicePlace:
         """See `Lane`."""
-        made = DevicePlace(self._gpu, self._batch)
+        made = DevicePlace(self._gpu, self._batch, self._event)
         self._places.append(made)
         return made
 
@@ -188,6 +190,6 @@ def device_lane(
     gpu.use()
     dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
     preprocess = FusedPreprocessing(contract, dtype, gpu.capability)
-    station = Station(runtime.session(), gpu, contract, preprocess, CudaEvent)
+    station = Station(runtime.session(), gpu, contract, preprocess)
     station.shape(batch)
-    return DeviceLane(detector, gpu, station, batch, times, decoder)
+    return DeviceLane(detector, gpu, station, batch, times, CudaEvent, decoder)

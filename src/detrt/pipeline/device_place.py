@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +25,35 @@ _ALIGNED = 256
 """Where pieces begin, as far as the GPU and its copies care."""
 
 
+class Event(Protocol):
+    """A point in a stream that a thread or another stream can wait for."""
+
+    def record(self, stream: int) -> None:
+        """Enqueue it."""
+        ...
+
+    def hold(self, stream: int) -> None:
+        """Let another stream wait for it."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until it has passed."""
+        ...
+
+
 class DevicePlace:
     """Room for a group of photos.
 
     Attributes:
         rows: one a photo.
         stream: what brings the photos to the GPU, beside the network that runs on others.
+        arrived: the photos are on the GPU.
+        done: the results are on the host.
     """
 
-    def __init__(self, gpu: Gpu, batch: int) -> None:
+    def __init__(self, gpu: Gpu, batch: int, event: Callable[[], Event]) -> None:
         self._gpu = gpu
+        self.arrived, self.done = event(), event()
         self._stream = gpu.stream()
         self.stream = self._stream.handle
         self._room = Room(gpu, self.stream, batch * _USUAL)
@@ -61,10 +80,6 @@ class DevicePlace:
         if memory is None or memory.nbytes < array.nbytes:
             memory = self._results[name] = self._gpu.pin(array.nbytes)
         return pinned_view(memory, np.dtype(array.dtype), array.shape)
-
-    def synchronize(self) -> None:
-        """Wait until everything that was enqueued is done."""
-        self._gpu.synchronize(self.stream)
 
     def clear(self) -> None:
         """Forget the photos; their memory stays."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +16,6 @@ from detrt.images.resize import Placement
 from detrt.pipeline.device_place import DevicePlace
 from detrt.runtime.device import DeviceSession
 from detrt.runtime.gpu import Gpu
-
-
-class Event(Protocol):
-    """A point in a stream that a thread can wait for."""
-
-    def record(self, stream: int) -> None:
-        """Enqueue it."""
-        ...
-
-    def synchronize(self) -> None:
-        """Wait until it has passed."""
-        ...
 
 
 class Station:
@@ -43,10 +31,9 @@ class Station:
         gpu: Gpu,
         contract: ModelContract,
         preprocess: EnqueuesPreprocessing,
-        event: Callable[[], Event],
     ) -> None:
         self._session, self._gpu, self._contract = session, gpu, contract
-        self._preprocess, self._event = preprocess, event
+        self._preprocess = preprocess
         self._lock = threading.Lock()
 
     def shape(self, batch: int) -> None:
@@ -61,10 +48,10 @@ class Station:
     ) -> dict[str, npt.NDArray[Any]]:
         """Preprocess and run every row of the place, and wait; the outputs of `rows`, as arrays of the caller's own."""
         table = place.send_table()
-        place.synchronize()  # the photos are there
+        place.arrived.record(place.stream)
         with self._lock:
-            outputs, done = self._enqueue(place, table, rows, placements)
-        done.synchronize()
+            outputs = self._enqueue(place, table, rows, placements)
+        place.done.synchronize()
         return {name: view[np.asarray(rows)] for name, view in outputs.items()}
 
     def close(self) -> None:
@@ -73,10 +60,11 @@ class Station:
 
     def _enqueue(
         self, place: DevicePlace, table: int, rows: Sequence[int], placements: Sequence[Placement]
-    ) -> tuple[dict[str, npt.NDArray[Any]], Event]:
+    ) -> dict[str, npt.NDArray[Any]]:
         session, stream = self._session, self._session.stream
         self.shape(len(place.rows))
         inputs = session.inputs
+        place.arrived.hold(stream)  # the photos and their table; this thread goes on
         self._preprocess(table, len(place.rows), inputs[self._contract.input_name], stream)
         if self._contract.sizes_name:
             sizes = place.sizes(sizes_to_feed(placements), rows)
@@ -85,6 +73,5 @@ class Station:
         outputs = {name: place.result(name, array) for name, array in session.outputs.items()}
         for name, array in session.outputs.items():
             self._gpu.copy(outputs[name].ctypes.data, array.pointer, array.nbytes, stream)
-        done = self._event()
-        done.record(stream)
-        return outputs, done
+        place.done.record(stream)
+        return outputs

@@ -142,6 +142,10 @@ class CudaEvent:
         """Wait until the event has passed."""
         _do("cudaEventSynchronize", self._event)
 
+    def hold(self, stream: int) -> None:
+        """Let what is enqueued on a stream from now on wait for the event; the host does not."""
+        _check("cudaStreamWaitEvent", _cuda().cudaStreamWaitEvent(stream, self._event, 0))
+
     def milliseconds_since(self, start: CudaEvent) -> float:
         """Time between two events that have passed; resolution about half a microsecond."""
         return float(_do("cudaEventElapsedTime", start._event, self._event))
