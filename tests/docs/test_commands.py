@@ -25,6 +25,7 @@ PARSED_ONLY = {
     "builds an engine, which tests/engine and tests/cli/test_build.py do": ("detrt build *",),
     "reads or exports a whole RT-DETRv2, as tests/models do": ("detrt export *", "detrt *.pth *", "detrt * random:*"),
     "asks every runtime, which takes seconds, as tests/cli/test_doctor.py does": ("detrt doctor*",),
+    "compiles against TensorRT's headers, as tests/plugins do": ("detrt plugins build*",),
     "goes to the network": ("detrt models pull *",),
     "searches for minutes, as tests/quantize and tests/workflow do": ("detrt * --target-drop *", "detrt workflow *"),
     "reads what a GPU machine wrote, as tests/profile do": ("detrt profile trtexec_output/ *",),
