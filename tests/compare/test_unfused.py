@@ -40,3 +40,16 @@ def test_a_node_in_two_layers_is_complete_after_the_second() -> None:
 def test_where_two_things_leave_nothing_is_guessed() -> None:
     layers = [layer("all", ("a", "b", "c", "d", "e"), "__t1", "__t2"), layer("wait", ())]
     assert onnx_names(layers, model()) == {}
+
+
+def test_codes_are_not_taken_for_the_values_that_they_stand_for() -> None:
+    quantised = model()
+    quantised.graph.node[1].output[0] = "b_raw"
+    quantised.graph.node.extend(
+        [
+            helper.make_node("QuantizeLinear", ["b_raw", "scale"], ["b_codes"], name="q"),
+            helper.make_node("DequantizeLinear", ["b_codes", "scale"], ["b_out"], name="dq"),
+        ]
+    )
+    layers = [layer("conv", ("a", "b", "q", "dq"), "__t1"), layer("gemm", ("c", "d"), "d_out"), layer("act", ("e",))]
+    assert onnx_names(layers, quantised) == {"d_out": "d_out"}

@@ -13,13 +13,19 @@ import onnx
 from detrt.profile.layers import Layer
 
 
+_SCALED = ("QuantizeLinear", "DequantizeLinear")
+"""A builder moves scales from layer to layer, so what it holds at these places is the ONNX tensor up to a factor."""
+
+
 def onnx_names(layers: Sequence[Layer], model: onnx.ModelProto) -> dict[str, str]:
     """From the engine's name of a tensor to ONNX's, wherever there is one possibility only.
 
-    A node that several layers work on counts for the last of them, before which its output is not complete.
+    A node that several layers work on counts for the last of them, before which its output is not complete. What
+    quantisers and dequantisers give has no name here.
     """
     nodes = {node.name: node for node in model.graph.node if node.name}
     known = {name for node in model.graph.node for name in node.output if name}
+    scaled = {name for node in model.graph.node if node.op_type in _SCALED for name in node.output}
     readers: dict[str, set[str]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -41,4 +47,4 @@ def onnx_names(layers: Sequence[Layer], model: onnx.ModelProto) -> dict[str, str
         unnamed = [name for name in own if name not in known]
         if len(unnamed) == 1 and len(leaving) == 1:
             found[unnamed[0]] = leaving[0]
-    return found
+    return {own: name for own, name in found.items() if name not in scaled}

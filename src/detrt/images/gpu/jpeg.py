@@ -76,14 +76,21 @@ class NvImageCodec:
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
         """See `DecodesJpegs`."""
         streams = [self._codec.CodeStream(file) for file in files]
+        largest_first = sorted(range(len(streams)), key=lambda number: -streams[number].height * streams[number].width)
+        images = self._decoded([streams[number] for number in largest_first], stream)
+        found: list[DecodedJpeg | None] = [None] * len(files)
+        for number, image in zip(largest_first, images, strict=True):
+            found[number] = None if image is None else _looked_at(image)
+        return found
+
+    def _decoded(self, streams: list[Any], stream: int) -> list[Any]:
+        """Decode the largest picture into the largest piece of memory and so on, so that they soon fit for good."""
         known = len(self._images)
-        again = self._decode(streams[:known], stream, images=self._images[: len(streams)]) if known else []
-        more = self._decode(streams[known:], stream) if len(streams) > known else []
-        for number, image in enumerate(again):
-            if image is not None:
-                self._images[number] = image
-        self._images += [image for image in more if image is not None]  # they own the memory
-        return [None if image is None else _looked_at(image) for image in (*again, *more)]
+        images = self._decode(streams[:known], stream, images=self._images[: len(streams)]) if known else []
+        images += self._decode(streams[known:], stream) if len(streams) > known else []
+        kept = dict(enumerate(self._images)) | {n: image for n, image in enumerate(images) if image is not None}
+        self._images = sorted(kept.values(), key=lambda image: -int(image.capacity))
+        return images
 
     def close(self) -> None:
         """See `DecodesJpegs`."""
