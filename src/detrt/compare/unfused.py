@@ -12,7 +12,6 @@ import onnx
 
 from detrt.profile.layers import Layer
 
-
 _SCALED = ("QuantizeLinear", "DequantizeLinear")
 """A builder moves scales from layer to layer, so what it holds at these places is the ONNX tensor up to a factor."""
 

@@ -85,13 +85,16 @@ class DeviceLane:
             placements = [photo.placement for photo in good]
             with self._times.stage("gpu"):
                 outputs = self._station.run(place, [photo.row for photo in good], placements) if good else {}
+            failed |= self._damaged(place, good) if decoder else {}
         finally:
             place.clear()
             if decoder:
                 self._idle_decoders.put(decoder)
         with self._times.stage("boxes"):
-            found = iter(self._detector.decode(outputs, placements) if good else ())
-        return [failed[photo.row] if photo.row in failed else next(found) for photo in loaded]
+            found = self._detector.decode(outputs, placements) if good else []
+        by_row: dict[int, Detections | ImageError] = dict(zip((photo.row for photo in good), found, strict=True))
+        by_row |= failed
+        return [by_row[photo.row] for photo in loaded]
 
     def use(self) -> None:
         """See `Lane`."""
@@ -149,12 +152,29 @@ class DeviceLane:
             row = place.rows[photo.row]
             if image and image.size == photo.placement.photo:
                 row.photo = PhotoOnDevice(image.pointer, image.pitch, photo.placement)
+                place.keep_end(photo.row, row.photo)
                 continue
+            row.file = None
             assert row.item is not None
             try:
                 self._send(row, row.item.pixels())
             except ImageError as error:
                 failed[photo.row] = error
+        return failed
+
+    def _damaged(self, place: DevicePlace, loaded: Sequence[Loaded]) -> dict[int, ImageError]:
+        """The errors of photos whose data end early, which a decoder chip fills up with one colour without a word.
+
+        Where a photo's last pixels are all alike, which is rare, libjpeg-turbo has the last word.
+        """
+        failed: dict[int, ImageError] = {}
+        for photo in loaded:
+            row = place.rows[photo.row]
+            if row.file and row.item and place.ends_flat(photo.row):
+                try:
+                    row.item.pixels()
+                except ImageError as error:
+                    failed[photo.row] = error
         return failed
 
     def _placed(self, size: tuple[int, int]) -> Placement:

@@ -21,6 +21,9 @@ from detrt.runtime.gpu import Gpu, Memory
 _USUAL = 1 << 20
 """Bytes that a photo usually needs: 640x480 RGB and a little."""
 
+END = 32
+"""Pixels at the right end of a photo's last line."""
+
 _ALIGNED = 256
 """Where pieces begin, as far as the GPU and its copies care."""
 
@@ -60,6 +63,7 @@ class DevicePlace:
         self.rows = [PhotoRow(self._room) for _ in range(batch)]
         self._table = Mirrored(gpu, batch * PHOTO.itemsize)
         self._sizes = gpu.pin(batch * 2 * np.dtype(np.int64).itemsize)
+        self._ends = gpu.pin(batch * 3 * END)
         self._results: dict[str, Memory] = {}
 
     def send_table(self) -> int:
@@ -73,6 +77,19 @@ class DevicePlace:
         view[:] = 1
         view[rows] = sizes
         return view
+
+    def keep_end(self, row: int, photo: PhotoOnDevice) -> None:
+        """Enqueue the last pixels of a row's photo to the host."""
+        height, width = photo.placement.photo
+        last = photo.pointer + (height - 1) * photo.pitch + 3 * max(0, width - END)
+        self._gpu.copy(self._ends.pointer + 3 * END * row, last, 3 * min(width, END), self.stream)
+
+    def ends_flat(self, row: int) -> bool:
+        """Whether the last pixels of a row's photo are all alike, once they have arrived."""
+        photo = self.rows[row].photo
+        count = min(photo.placement.photo[1], END) if photo else 0
+        ends = pinned_view(self._ends, np.dtype(np.uint8), (count, 3), 3 * END * row)
+        return bool((ends == ends[:1]).all())
 
     def result(self, name: str, array: DeviceArray) -> npt.NDArray[Any]:
         """Pinned memory for an output of the network."""
@@ -92,7 +109,7 @@ class DevicePlace:
         self._stream.synchronize()
         self._room.close()
         self._table.close()
-        for memory in (self._sizes, *self._results.values()):
+        for memory in (self._sizes, self._ends, *self._results.values()):
             memory.close()
         self._stream.close()
 
