@@ -78,7 +78,7 @@ def test_cautions_name_what_the_verdict_does_not_stand_on() -> None:
         StepLine("score fp16 engine", "impossible", "there is no GPU here", 0.0, ""),
     )
     cautions = " ".join(judge(findings(model("fp16", "engine", None), steps=steps)).cautions)
-    assert "No engine was judged here: there is no GPU here" in cautions
+    assert "No engine was judged here (there is no GPU here)" in cautions
     assert "build int8 engine" in cautions
     assert "535 photos is uncertain" in cautions
 

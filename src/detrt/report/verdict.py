@@ -119,8 +119,8 @@ def _cautions(findings: Findings, ships: Model | None, engines: Sequence[Model])
             (step.reason for step in findings.steps if step.name.startswith("score") and "engine" in step.name), ""
         )
         said.append(
-            f"No engine was judged here{': ' + why if why else ''}. The verdict is about ONNX Runtime on this machine "
-            "and says nothing of a GPU; finish the workflow where one is."
+            f"No engine was judged here{f' ({why})' if why else ''}: the verdict is about ONNX Runtime on this machine "
+            "and says nothing of a GPU. Finish the workflow where there is one."
         )
     failed = [step for step in findings.steps if step.state == "failed"]
     if failed:
