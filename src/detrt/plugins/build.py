@@ -52,8 +52,9 @@ def build_plugins(output: Path, request: BuildRequest | None = None, *, progress
     """
     request = request or BuildRequest()
     progress(STEPS[0], 0, len(STEPS))
-    cmake, nvcc = _tool("cmake"), _nvcc()
-    options = [f"-D{name}={value}" for name, value in _options(request, nvcc).items()]
+    chosen = _options(request)
+    cmake, chosen["CMAKE_CUDA_COMPILER"] = _tool("cmake"), str(_nvcc())
+    options = [f"-D{name}={value}" for name, value in chosen.items()]
     by_hand = f"cmake -S {shlex.quote(str(NATIVE))} -B build {shlex.join(options)} && cmake --build build"
     with tempfile.TemporaryDirectory(prefix="detrt-plugins-") as folder:
         told = _run([cmake, "-S", str(NATIVE), "-B", folder, *options], by_hand)
@@ -70,8 +71,8 @@ def build_plugins(output: Path, request: BuildRequest | None = None, *, progress
     return Built(output, version, interface)
 
 
-def _options(request: BuildRequest, nvcc: Path) -> dict[str, str]:
-    options = {"CMAKE_CUDA_COMPILER": str(nvcc)}
+def _options(request: BuildRequest) -> dict[str, str]:
+    options = {}
     if request.tensorrt is not None:
         root = request.tensorrt.expanduser().resolve()
         if not (root / "include" / "NvInfer.h").is_file():
