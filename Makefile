@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= $(wildcard ../shared)
 
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test lint format docs cpp-libraries clean
 
 help:
 	@echo "make demo    detect objects in real photos; pictures land in demo/"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    ruff and mypy only"
 	@echo "make docs    the documentation as a site, in site/"
 	@echo "make format  let ruff put the code in shape"
+	@echo "make cpp-libraries   what cpp/ is built with, by apt; without it its tests are skipped"
 
 demo: $(VENV)/.installed
 	@$(BIN)/python tools/demo.py $(if $(SHARED),--shared $(SHARED))
@@ -31,6 +32,11 @@ format: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m zensical build --strict
 	@echo "Open site/index.html; to search as well, serve it: $(BIN)/python -m http.server --directory site"
+
+CPP_LIBRARIES := cmake g++ nlohmann-json3-dev libcli11-dev doctest-dev libturbojpeg0-dev libstb-dev
+
+cpp-libraries:
+	@dpkg -s $(CPP_LIBRARIES) >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq --no-install-recommends -y $(CPP_LIBRARIES); } >/dev/null
 
 clean:
 	rm -rf $(VENV) demo site .cache .mypy_cache .ruff_cache .pytest_cache

@@ -9,9 +9,9 @@
 namespace detrt {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "1";
+constexpr const char* kContractFormat = "1";
 constexpr const char* kPrefix = "detrt.";
 
 ContractError not_one_of(const std::string& what, const std::string& value, const std::string& accepted) {
@@ -120,9 +120,9 @@ void ModelContract::check() const {
 std::optional<ModelContract> contract_from_metadata(const Metadata& metadata) {
     const auto version = metadata.find(std::string(kPrefix) + "contract");
     if (version == metadata.end()) return std::nullopt;
-    if (version->second != kFormat)
+    if (version->second != kContractFormat)
         throw ContractError(
-            "The model's contract has format " + version->second + "; this detrt reads format " + kFormat + ".",
+            "The model's contract has format " + version->second + "; this detrt reads format " + kContractFormat + ".",
             "Update detrt (pip install -U detrt), or export the model again with this version.");
     ModelContract contract;
     try {

@@ -1,10 +1,11 @@
 #include "detrt/manifest.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "core/files.hpp"
 #include "core/text.hpp"
@@ -16,7 +17,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;  // raised when an old reader would misread a new manifest
+constexpr int kManifestFormat = 1;  // raised when an old reader would misread a new manifest
 constexpr const char* kOldestPortable = "8.0";
 
 Shape axes_of(const json& shape) {
@@ -113,7 +114,7 @@ void EngineManifest::save(const std::filesystem::path& engine) const {
     json shapes = json::object(), libraries = json::array();
     for (const auto& [name, three] : profile) shapes[name] = {axes_to(three[0]), axes_to(three[1]), axes_to(three[2])};
     for (const auto& plugin : plugins) libraries.push_back({{"path", plugin.path}, {"sha256", plugin.sha256}});
-    const json values = {{"format", kFormat},
+    const json values = {{"format", kManifestFormat},
                          {"flavour", flavour},
                          {"version", version},
                          {"platform", platform},
@@ -147,20 +148,21 @@ EngineManifest manifest_of(const std::filesystem::path& engine) {
     const auto path = manifest_path(engine);
     const auto name = engine.filename().string();
     const auto rebuild = "Build the engine again: detrt build MODEL.onnx -o " + name;
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
-    if (!file && errno == ENOENT)
+    if (errno == ENOENT)
         throw EngineError(name + " has no manifest: " + path.filename().string() +
                               " is not beside it, so what the engine needs is unknown.",
                           "Copy the manifest together with the engine. If there never was one: " + rebuild);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf()))
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (errno != 0)
         throw EngineError("The manifest " + path.string() + " cannot be read: " + std::strerror(errno) + ".", rebuild);
     try {
-        const json values = json::parse(text.str());
+        const json values = json::parse(text);
         const int found = values.at("format").get<int>();
-        if (found != kFormat)
+        if (found != kManifestFormat)
             throw EngineError("The manifest " + path.string() + " has format " + std::to_string(found) +
-                                  "; this detrt reads format " + std::to_string(kFormat) + ".",
+                                  "; this detrt reads format " + std::to_string(kManifestFormat) + ".",
                               "Update detrt (pip install -U detrt). Or: " + rebuild);
         return manifest_from(values);
     } catch (const EngineError&) {

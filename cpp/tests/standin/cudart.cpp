@@ -12,7 +12,7 @@
 
 #include "cuda_runtime_api.h"
 
-namespace {
+namespace standin {
 
 using Work = std::function<void()>;
 
@@ -28,10 +28,11 @@ struct Passing {
     }
 };
 
-}  // namespace
+}  // namespace standin
 
+using standin::Work;
 struct CUevent_st {
-    std::shared_ptr<Passing> passing = std::make_shared<Passing>();
+    std::shared_ptr<standin::Passing> passing = std::make_shared<standin::Passing>();
 };
 
 struct CUgraph_st {

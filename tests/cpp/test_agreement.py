@@ -1,0 +1,236 @@
+"""The C++ library answers as Python does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from PIL import Image
+
+from detrt.coco_names import COCO_NAMES
+from detrt.contract import ModelContract, ResizeRule, contract_from_metadata
+from detrt.decoding import decode
+from detrt.engine.admission import refuse_foreign_gpu
+from detrt.engine.manifest import manifest_of
+from detrt.errors import DetrtError
+from detrt.graph.onnx_file import input_specs, output_specs, save, with_contract
+from detrt.images.fixed_point import resize_fixed_point
+from detrt.images.read import decode_photo, read_photo
+from detrt.images.resize import place, resize
+from detrt.images.sources import PhotoPixels, find_files
+from detrt.pipeline import Outcome
+from detrt.runtime.cuda import CudaGpu
+from detrt.signature import TensorSpec, contract_from_signature
+from detrt.sinks import json_row
+from tests import tiny
+from tests.cpp.conftest import Peer, Refused
+from tests.cpp.papers import CONTRACT, papers
+
+
+def told(contract: ModelContract) -> dict[str, Any]:
+    """The contract as the peer tells one."""
+    values = {field.name: getattr(contract, field.name) for field in fields(contract)}
+    for name in ("source_sha256", "calibration", "assumed"):  # nothing in C++ needs them
+        del values[name]
+    rule = values["resize"]
+    values["resize"] = [rule.mode, rule.antialias, rule.pad]
+    return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
+
+def refusal(work: Callable[[], object]) -> tuple[str, str] | None:
+    """What is wrong and what to do, where the work is refused."""
+    try:
+        work()
+    except (DetrtError, Refused) as error:
+        return error.problem, error.remedy
+    return None
+
+
+def spec_rows(specs: tuple[TensorSpec, ...]) -> list[Any]:
+    return [[spec.name, [-1 if axis is None else axis for axis in spec.shape], spec.dtype] for spec in specs]
+
+
+def test_contracts(peer: Peer) -> None:
+    for contract in (CONTRACT, ModelContract((320, 640), class_names=COCO_NAMES)):
+        assert peer("contract", metadata=contract.to_metadata()) == told(contract)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("contract", "2"),
+        ("input_size", "[0, 48]"),
+        ("output_form", '"boxes"'),
+        ("outputs", '{"logits": "a"}'),
+        ("resize", '{"mode": "crop"}'),
+        ("resize", '{"pad": 256}'),
+        ("color", '"CMYK"'),
+        ("std", "[1.0, 0.5, 0.0]"),
+    ],
+)
+def test_contracts_that_cannot_be_are_refused_in_the_same_words(peer: Peer, key: str, value: str) -> None:
+    metadata = CONTRACT.to_metadata() | {f"detrt.{key}": value}
+    ours = refusal(partial(contract_from_metadata, metadata))
+    assert ours
+    assert refusal(partial(peer, "contract", metadata=metadata)) == ours
+
+
+@pytest.mark.parametrize("drop", ["", "labels", "images", "orig_target_sizes", "everything"])
+def test_foreign_models(peer: Peer, drop: str) -> None:
+    model = tiny.deploy_model()
+    inputs = tuple(spec for spec in input_specs(model) if spec.name != drop)
+    outputs = tuple(spec for spec in output_specs(model) if drop not in (spec.name, "everything"))
+    asked = {"inputs": spec_rows(inputs), "outputs": spec_rows(outputs)}
+    if not drop:
+        ours = contract_from_signature(inputs, outputs, class_names=COCO_NAMES)
+        assert peer("signature", **asked) == told(ours)
+        return
+    refused = refusal(partial(contract_from_signature, inputs, outputs, class_names=COCO_NAMES))
+    assert refused
+    assert refusal(partial(peer, "signature", **asked)) == refused
+
+
+def test_onnx_files(peer: Peer, tmp_path: Path) -> None:
+    model = with_contract(tiny.deploy_model(), ModelContract(tiny.SIZE))
+    save(model, tmp_path / "m.onnx")
+    found = peer("onnx", path=tmp_path / "m.onnx")
+    assert found["inputs"] == spec_rows(input_specs(model))
+    assert found["outputs"] == spec_rows(output_specs(model))
+    assert found["metadata"] == {entry.key: entry.value for entry in model.metadata_props}
+
+
+def test_manifests(peer: Peer, tmp_path: Path) -> None:
+    engine, again = tmp_path / "m.engine", tmp_path / "again.engine"
+    for manifest in (papers(), papers(capabilities=("12.0", "8.9")), papers(metadata={})):
+        manifest.save(engine)
+        known = manifest.contract or contract_from_signature(manifest.inputs, manifest.outputs, class_names=COCO_NAMES)
+        assert peer("manifest", path=engine) == {
+            "needs": manifest.needs,
+            "rebuild": manifest.rebuild_command(engine),
+            "contract": told(known),
+        }
+        peer("save", path=engine, into=again)
+        assert asdict(manifest_of(again)) == asdict(manifest)
+
+
+@pytest.mark.parametrize("capability", ["7.5", "8.0", "8.9", "9.0", "12.0"])
+def test_which_gpus_may_run_an_engine(peer: Peer, tmp_path: Path, capability: str) -> None:
+    engine = tmp_path / "m.engine"
+    gpu = CudaGpu(0, "a GPU", capability, "13.0", 1)
+    for manifest in (papers(), papers(capabilities=("8.9",))):
+        manifest.save(engine)
+        ours = refusal(partial(refuse_foreign_gpu, manifest, engine, gpu))
+        assert refusal(partial(peer, "gpu", path=engine, name=gpu.name, capability=capability)) == ours
+
+
+@pytest.mark.parametrize("rule", [ResizeRule(), ResizeRule(antialias=False), ResizeRule("letterbox", pad=9)])
+@pytest.mark.parametrize("size", [(32, 48), (480, 640), (37, 700), (900, 11), (3, 2)])
+def test_resizing(peer: Peer, tmp_path: Path, rule: ResizeRule, size: tuple[int, int]) -> None:
+    photo = np.random.default_rng(size[0]).integers(0, 256, (*size, 3), np.uint8)
+    (tmp_path / "photo").write_bytes(photo.tobytes())
+    target = (32, 48)
+    peer(
+        "resize", pixels=tmp_path / "photo", height=size[0], width=size[1], to=target, into=tmp_path / "small",
+        letterbox=rule.mode == "letterbox", antialias=rule.antialias, pad=rule.pad,
+    )  # fmt: skip
+    made = np.frombuffer((tmp_path / "small").read_bytes(), np.uint8).reshape(*target, 3)
+    placement = place(size, target, rule)
+    np.testing.assert_array_equal(made, resize_fixed_point(photo, placement, rule))
+    assert np.abs(made.astype(int) - resize(photo, placement, rule)).max() <= 1  # Pillow's own
+
+
+def test_photos(peer: Peer, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    photos = [tmp_path / name for name in ("grey.jpg", "p.png", "palette.gif", "b.bmp", "deep.png", "clear.png")]
+    Image.fromarray(pixels).convert("L").save(photos[0])
+    Image.fromarray(pixels).save(photos[1])
+    Image.fromarray(pixels[..., 0]).save(photos[2])
+    Image.fromarray(pixels).save(photos[3])
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(photos[4])
+    Image.fromarray(np.dstack([pixels, pixels[..., :1]])).save(photos[5])
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        photos.append(tmp_path / f"turned{orientation}.jpg")
+        Image.fromarray(pixels).save(photos[-1], exif=exif, quality=95)
+    for photo in photos:
+        for upright in (True, False):
+            size = peer("photo", path=photo, upright=upright, into=tmp_path / "pixels")
+            made = np.frombuffer((tmp_path / "pixels").read_bytes(), np.uint8).reshape(*size, 3)
+            np.testing.assert_array_equal(made, read_photo(photo, upright=upright), err_msg=f"{photo} {upright}")
+
+
+def test_photos_that_are_none_are_refused_in_the_same_words(peer: Peer, tmp_path: Path) -> None:
+    cases = {"empty.jpg": b"", "text.jpg": b"no \x00\xff 'image'\n at all", "quote": b"it's", "both": b"'\""}
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+        ours = refusal(partial(decode_photo, data, name=str(tmp_path / name)))
+        assert ours
+        assert refusal(partial(peer, "photo", path=tmp_path / name, upright=True, into=tmp_path / "pixels")) == ours
+    with pytest.raises(Refused, match="cannot be read: No such file or directory"):
+        peer("photo", path=tmp_path / "none.jpg", upright=True, into=tmp_path / "pixels")
+
+
+def test_finding_photos(peer: Peer, tmp_path: Path) -> None:
+    for name in ("b.jpg", "A.PNG", "c.txt", "sub/d.jpeg", "sub/deep/e.webp", ".hidden/f.jpg", "sub.x/g.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"-")
+    for source in ("", "b.jpg", "c.txt", "*.jpg", "**/*.jpg", "**/*.jpeg", "sub/**/*.webp", "s*/[dg].jp*g", "**/sub/*"):
+        expected = [str(file) for file in find_files([f"{tmp_path}/{source}"])]
+        assert peer("find", path=f"{tmp_path}/{source}") == expected, source
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=some.integers(0, 2**32 - 1), raw=some.booleans(), letterbox=some.booleans(), half=some.booleans())
+def test_decoding_and_json(peer: Peer, tmp_path: Path, seed: int, raw: bool, letterbox: bool, half: bool) -> None:
+    rng = np.random.default_rng(seed)
+    queries, photos = int(rng.integers(1, 9)), [(30, 70), (480, 640), (7, 3)]
+    contract = ModelContract(
+        (32, 48),
+        output_form="raw" if raw else "detections",
+        sizes_name=None if raw else "sizes",
+        resize=ResizeRule("letterbox" if letterbox else "stretch"),
+        class_names=("a", "b"),
+        top_k=10,
+    )
+    outputs: dict[str, npt.NDArray[Any]] = {"boxes": rng.random((3, queries, 4), np.float32)}
+    if raw:
+        outputs["logits"] = rng.normal(0, 3, (3, queries, 3)).astype(np.float16 if half else np.float32)
+    else:
+        outputs["boxes"] *= 100
+        outputs["scores"] = rng.random((3, queries)).astype(np.float16 if half else np.float32)
+        outputs["labels"] = rng.integers(0, 4, (3, queries)).astype(np.int64)
+    for name, value in outputs.items():
+        (tmp_path / name).write_bytes(value.tobytes())
+    lines = peer(
+        "decode",
+        metadata=contract.to_metadata(),
+        photos=photos,
+        outputs={name: [tmp_path / name, value.shape, value.dtype.name] for name, value in outputs.items()},
+    )
+    placements = [place(size, contract.input_size, contract.resize) for size in photos]
+    for line, found, size in zip(lines, decode(contract, outputs, placements), photos, strict=True):
+        item = PhotoPixels(np.zeros((1, 1, 3), np.uint8), "photo")
+        ours = orjson.loads(orjson.dumps(json_row(Outcome(item, size, None, found), contract.class_names)))
+        theirs = json.loads(line)
+        assert list(theirs) == list(ours)
+        assert len(theirs["detections"]) == len(ours["detections"])
+        if len({row["score"] for row in ours["detections"]}) < len(ours["detections"]):
+            continue  # rows of one score have no order
+        for one, other in zip(theirs["detections"], ours["detections"], strict=True):
+            assert list(one) == list(other)
+            assert one["label"] == other["label"]
+            assert one["score"] == pytest.approx(
+                other["score"], abs=1.1e-5
+            )  # exp in float32 may differ in its last bit
+            assert one["box"] == pytest.approx(other["box"], abs=0.011)
