@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from detrt.benchmark.machine import this_machine
 from detrt.engine.flavour import Flavour, find
-from detrt.errors import DetrtError
+from detrt.errors import DetrtError, MissingExtraError
 from detrt.runtime.cuda import first_gpu
 
 
@@ -69,5 +69,7 @@ def abilities() -> Abilities:
 def _tensorrt() -> tuple[Flavour | None, str]:
     try:
         return find(), ""
+    except MissingExtraError:
+        return None, "there is no TensorRT here that can be imported: pip install 'detrt[rtx]'"
     except DetrtError as error:
         return None, str(error)
