@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from detrt.images.gpu.jpeg import NvImageCodec
+from detrt.images.gpu.jpeg import DecodesJpegs, NvImageCodec
+from detrt.images.gpu.nvjpeg import NvJpeg
 from detrt.images.read import Pixels, decode_jpeg
 from detrt.runtime.cuda import CudaGpu, gpu
 
@@ -30,23 +32,23 @@ def compare_decoders(files: list[bytes]) -> None:
             )
     here = gpu()
     here.use()
-    for kinds, threads in (
-        (("HW_GPU_ONLY",), 0),
-        (("HW_GPU_ONLY",), 1),
-        (("HW_GPU_ONLY",), 4),
-        (("HYBRID_CPU_GPU",), 0),
-    ):
+    decoders: dict[str, Callable[[], DecodesJpegs]] = {
+        "nvJPEG, the chip": lambda: NvJpeg(here),
+        "nvImageCodec, the chip": NvImageCodec,
+        "nvImageCodec, CPU and CUDA": lambda: NvImageCodec(("HYBRID_CPU_GPU",)),
+    }
+    for name, decoder in decoders.items():
         try:
-            _decode_on_gpu(here, kinds, threads, files, reference)
+            _decode_on_gpu(here, name, decoder(), files, reference)
         except Exception as error:  # noqa: PERF203 a decoder that this machine lacks
-            print(f"decode by {'+'.join(kinds)}: {type(error).__name__} {error}")
+            print(f"decode by {name}: {type(error).__name__} {error}")
 
 
 def _decode_on_gpu(
-    here: CudaGpu, kinds: tuple[str, ...], threads: int, files: list[bytes], reference: list[Pixels]
+    here: CudaGpu, name: str, decoder: DecodesJpegs, files: list[bytes], reference: list[Pixels]
 ) -> None:
     own = here.stream()  # destroyed with this name
-    decoder, stream = NvImageCodec(kinds, threads=threads), own.handle
+    stream = own.handle
     images = decoder(files[:32], stream)
     here.synchronize(stream)
     refused = sum(image is None for image in images)
@@ -74,7 +76,6 @@ def _decode_on_gpu(
         here.synchronize(stream)
         rates.append(f"{batch}: {rounds * batch / (time.perf_counter() - started):,.0f}")
     decoder.close()
-    how = f"{'+'.join(kinds)}, {threads or 'all'} threads"
-    print(f"decode by {how}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
+    print(f"decode by {name}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
           f"a second in groups of {', '.join(rates)}; refused {refused}; from libjpeg-turbo mean "
           f"{np.mean(total or [0]):.3f}, at most {worst} grey levels")  # fmt: skip

@@ -20,9 +20,11 @@ from detrt.benchmark.turns import Pace, Timeable, take_turns
 from detrt.detector import Detector
 from detrt.errors import DetrtError
 from detrt.images.gpu.jpeg import NvImageCodec
+from detrt.images.gpu.nvjpeg import NvJpeg
 from detrt.images.read import decode_photo
 from detrt.images.sources import PhotoBytes
 from detrt.pipeline.device import device_lane
+from detrt.runtime.cuda import gpu
 from detrt.runtime.tensorrt import TensorRTRuntime
 from detrt.stages import StageTimes
 
@@ -40,11 +42,11 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
         ]
     first, last = engines[min(batches)], engines[max(batches)]
     ways += [
-        (f"ours b{max(batches)}, 1 thread of the codec", _stream(last, max(batches), files, one_thread, StageTimes())),
+        (f"ours b{max(batches)}, nvJPEG", _stream(last, max(batches), files, nvjpeg, StageTimes())),
         (f"ours b{max(batches)}, CPU decoding", _stream(last, max(batches), files, None, StageTimes())),
         (f"OpenCV and 16 threads b{max(batches)}", _opencv(last, max(batches), files)),
         ("ours, call by call b1", _calls(first, files)),
-        ("ours, call by call b1, 1 thread of the codec", _calls_with(one_thread, first, files, alone)),
+        ("ours, call by call b1, nvJPEG", _calls_with(nvjpeg, first, files, alone)),
         ("ours, call by call b1, CPU decoding", _calls_with(None, first, files, StageTimes())),
         ("the origin's way b1", _origins(first, files)),
     ]
@@ -60,14 +62,14 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
             print(f"{subject}: {error}")
         names = {id(way.subject): name for name, way in opened.items()}
     _print({names[id(row.subject)]: row for row in rows})
-    for name, times in (("ours at the largest batch", watched), ("ours call by call, 1 thread of the codec", alone)):
+    for name, times in (("ours at the largest batch", watched), ("ours call by call, nvJPEG", alone)):
         print(f"{name}, ms an image:", {k: round(v, 4) for k, v in times.per_image().items()}, flush=True)
     if watched.spans:
         plot_timeline(watched.spans, out / "timeline.png")
 
 
-def one_thread() -> NvImageCodec:
-    return NvImageCodec(threads=1)
+def nvjpeg() -> NvJpeg:
+    return NvJpeg(gpu())
 
 
 def _print(rows: dict[str, Timings]) -> None:

@@ -1,0 +1,148 @@
+"""JPEG files decoded by the GPU's own decoder chip, through nvJPEG's C interface.
+
+nvImageCodec drives the same chip, by way of threads, futures and images of its own, which one photo that somebody
+waits for pays for with a third of a millisecond.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from detrt.errors import ImageError, MissingExtraError
+from detrt.extras import require
+from detrt.images.gpu.jpeg import DecodedJpeg
+from detrt.images.read import jpeg_size
+from detrt.runtime.gpu import Gpu, Memory
+
+_HARDWARE = 3  # NVJPEG_BACKEND_HARDWARE
+_STRICT = 1 << 2  # NVJPEG_FLAGS_BITSTREAM_STRICT
+_FANCY = 1 << 5  # NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION: what libjpeg-turbo does
+_RGBI = 5  # NVJPEG_OUTPUT_RGBI: interleaved RGB in the first channel
+_ALIGNED = 256
+
+
+class _Image(ctypes.Structure):
+    """`nvjpegImage_t`."""
+
+    _fields_ = (("channel", ctypes.c_void_p * 4), ("pitch", ctypes.c_size_t * 4))
+
+
+class NvJpeg:
+    """The decoder chip of the GPU that the calling thread uses; for one thread at a time.
+
+    Decodes into one piece of memory that grows with the largest group. A group that holds a file which the chip does
+    not take is looked at file by file.
+    """
+
+    def __init__(self, gpu: Gpu) -> None:
+        """Make a decoder.
+
+        Raises:
+            MissingExtraError: nvJPEG is not installed.
+            ImageError: this GPU has no decoder chip.
+        """
+        self._gpu = gpu
+        self._nvjpeg = _library()
+        self._handle, self._state, self._header = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+        self._ready_for = 0
+        self._memory: Memory | None = None
+        status = self._nvjpeg.nvjpegCreateEx(_HARDWARE, None, None, _STRICT | _FANCY, ctypes.byref(self._handle))
+        status = status or self._nvjpeg.nvjpegJpegStateCreate(self._handle, ctypes.byref(self._state))
+        status = status or self._nvjpeg.nvjpegJpegStreamCreate(self._handle, ctypes.byref(self._header))
+        if status:
+            raise ImageError(
+                f"{gpu.name} has no JPEG decoder chip that nvJPEG can use (status {status}).",
+                "Decode on the CPU, as detrt does by itself.",
+            )
+
+    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+        """See `DecodesJpegs`."""
+        sizes = [jpeg_size(file, upright=False) if self._takes(file) else None for file in files]
+        taken = [(file, size) for file, size in zip(files, sizes, strict=True) if size]
+        if not taken:
+            return [None] * len(files)
+        places = self._places([size for _, size in taken])
+        if not self._decoded([file for file, _ in taken], places, stream):
+            return [None] * len(files)  # one of them is damaged, and who asked will find out which
+        found = iter(places)
+        return [next(found) if size else None for size in sizes]
+
+    def close(self) -> None:
+        """See `DecodesJpegs`."""
+        if not self._handle:
+            return
+        self._nvjpeg.nvjpegJpegStreamDestroy(self._header)
+        self._nvjpeg.nvjpegJpegStateDestroy(self._state)
+        self._nvjpeg.nvjpegDestroy(self._handle)
+        self._handle = ctypes.c_void_p()
+        if self._memory:
+            self._memory.close()
+
+    def _takes(self, file: bytes) -> bool:
+        """Whether the chip can decode such a file: one sequential scan of a usual subsampling."""
+        cannot = ctypes.c_int(1)  # nvJPEG says 0 for yes
+        status = self._nvjpeg.nvjpegJpegStreamParseHeader(self._handle, file, len(file), self._header)
+        status = status or self._nvjpeg.nvjpegDecodeBatchedSupported(self._handle, self._header, ctypes.byref(cannot))
+        return not status and not cannot.value
+
+    def _places(self, sizes: Sequence[tuple[int, int]]) -> list[DecodedJpeg]:
+        starts, end = [], 0
+        for height, width in sizes:
+            starts.append(end)
+            end += -(-3 * height * width // _ALIGNED) * _ALIGNED
+        if self._memory is None or self._memory.nbytes < end:
+            if self._memory:
+                self._memory.close()
+            self._memory = self._gpu.allocate(end * 5 // 4)
+        base = self._memory.pointer
+        return [DecodedJpeg(base + start, 3 * size[1], size) for start, size in zip(starts, sizes, strict=True)]
+
+    def _decoded(self, files: Sequence[bytes], places: Sequence[DecodedJpeg], stream: int) -> bool:
+        count, nvjpeg = len(files), self._nvjpeg
+        if self._ready_for != count:
+            if nvjpeg.nvjpegDecodeBatchedInitialize(self._handle, self._state, count, 1, _RGBI):
+                return False
+            self._ready_for = count
+        images = (_Image * count)()
+        for image, place in zip(images, places, strict=True):
+            image.channel[0], image.pitch[0] = place.pointer, place.pitch
+        data = (ctypes.c_char_p * count)(*files)
+        lengths = (ctypes.c_size_t * count)(*map(len, files))
+        status = nvjpeg.nvjpegDecodeBatched(self._handle, self._state, data, lengths, images, stream)
+        if status:
+            self._ready_for = 0  # a state that failed has to begin anew
+        return not status
+
+    def __enter__(self) -> NvJpeg:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _library() -> Any:
+    """The library, from its wheel or the CUDA toolkit.
+
+    Raises:
+        MissingExtraError: it is in neither.
+    """
+    pathfinder = require("cuda.pathfinder", extra="gpu", purpose="Decoding JPEGs on the GPU")
+    try:
+        library = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvjpeg").abs_path)
+    except (pathfinder.DynamicLibNotFoundError, OSError) as error:
+        raise MissingExtraError(
+            f"Decoding JPEGs on the GPU needs nvJPEG, which cannot be loaded here ({str(error).splitlines()[0]}).",
+            "Install it with: pip install 'detrt[gpu]'",
+        ) from error
+    handle, number, size = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    library.nvjpegCreateEx.argtypes = [number, handle, handle, ctypes.c_uint, handle]
+    library.nvjpegDestroy.argtypes = [handle]
+    library.nvjpegJpegStateCreate.argtypes = library.nvjpegJpegStreamCreate.argtypes = [handle, handle]
+    library.nvjpegJpegStateDestroy.argtypes = library.nvjpegJpegStreamDestroy.argtypes = [handle]
+    library.nvjpegJpegStreamParseHeader.argtypes = [handle, ctypes.c_char_p, size, handle]
+    library.nvjpegDecodeBatchedSupported.argtypes = [handle, handle, handle]
+    library.nvjpegDecodeBatchedInitialize.argtypes = [handle, handle, number, number, number]
+    library.nvjpegDecodeBatched.argtypes = [handle, handle, handle, handle, handle, handle]
+    return library
