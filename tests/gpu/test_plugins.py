@@ -64,6 +64,14 @@ def test_objects_of_the_library_are_right(library: Path, tmp_path: Path) -> None
     assert "0 failed, on the GPU" in done.stdout
 
 
+@pytest.mark.skipif(not (BUILT / "libscale_plugin.so").is_file(), reason="the sample is not built")
+def test_the_sample_runs(tmp_path: Path) -> None:
+    program = shutil.copy(BUILT / "test_scale_plugin", tmp_path)
+    Path(program).chmod(0o755)
+    done = subprocess.run([program, BUILT / "libscale_plugin.so"], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "right, and runs"
+
+
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_python_plugins_launch_what_the_operator_means(kind: str, name: str) -> None:
     operation, node = case_of(kind, name)

@@ -83,6 +83,18 @@ def offsets_node(batch: int = 2, queries: int = 7, depth: int = 32, attention: i
     return Node(model, {"codes": codes}, {name: value.reshape(-1) for name, value in values.items()})
 
 
+def behind_quantiser(node: Node) -> Node:
+    """The same for floats, which a QuantizeLinear makes codes of, as in a network."""
+    model = onnx.ModelProto()
+    model.CopyFrom(node.model)
+    graph, scale = model.graph, node.fields["input_scale"][0]
+    graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["codes"]))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(scale), "scale"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.int8), "zero"))
+    graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, [None] * 3))
+    return Node(model, {"x": node.feeds["codes"].astype(np.float32) * scale}, node.fields)
+
+
 def _model(
     node: onnx.NodeProto, inputs: dict[str, tuple[str, int]], outputs: dict[str, int], opset: int
 ) -> onnx.ModelProto:
