@@ -13,6 +13,7 @@ PYTHON = tuple(block for block in blocks() if block.language == "python")
 
 READ_ONLY = {
     "needs a GPU": ('"model.engine"', "session.enqueue", "session()", "device_lane"),
+    "needs TensorRT": ('register("aot")',),
 }
 """Blocks that are compiled and whose imports are followed, but that are not run: what they hold, by the reason why."""
 

@@ -59,7 +59,7 @@ def models(tmp_path: Path) -> Path:
         save(for_plugins(node.model).model, tmp_path / f"{name}.onnx")
         names = [value.name for value in node.model.graph.output]
         expected = {f"expected:{name}": value for name, value in zip(names, node.expected(), strict=True)}
-        np.savez(tmp_path / f"{name}.npz", **node.feeds, **expected)
+        np.savez(tmp_path / f"{name}.npz", **node.feeds, **expected)  # type: ignore[arg-type]
     return tmp_path
 
 
