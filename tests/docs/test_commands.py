@@ -32,8 +32,8 @@ PARSED_ONLY = {
 }
 """Commands that are held against the options that there are, but not run here, by the reason why."""
 
-OTHER_PROGRAMS = (".", "cd", "git", "jq", "printf", "uv")
-"""Programs that are neither ours nor checked further."""
+OTHER_PROGRAMS = (".", "apt-get", "cd", "cmake", "ctest", "detrt-run", "git", "jq", "printf", "uv")
+"""Programs that are neither ours nor checked further; tests/cpp asks detrt-run for its options."""
 
 RUN_ALL_THE_SAME = ("detrt build model.onnx -o model.engine", "detrt workflow model.onnx * --dry-run*")
 """What would fit a reason, but is run: TensorRT-RTX builds without a GPU, in two seconds where the model is a toy."""
