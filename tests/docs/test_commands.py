@@ -128,7 +128,7 @@ def test_commands_stand_where_they_are_found() -> None:
     """In a fence that says `sh` or `console`; a block of another kind would go unnoticed."""
     ours = re.compile(r"^(\$ )?(detrt|make|pip install|python tools/)( |$)")
     for block in blocks():
-        if block.language not in (*SHELLS, "text"):
+        if block.language not in SHELLS:
             assert not any(map(ours.match, block.lines)), f"{block.page}:{block.line}: say ```sh"
     for page in pages():
         fenced = False
