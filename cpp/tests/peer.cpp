@@ -11,6 +11,7 @@
 #include "detrt/error.hpp"
 #include "detrt/images.hpp"
 #include "detrt/manifest.hpp"
+#include "timings.hpp"
 
 namespace detrt {
 namespace {
@@ -85,12 +86,29 @@ json decoded(const json& asked) {
     return lines;
 }
 
+// A benchmark's report of one row, as its text.
+std::string reported(const json& asked) {
+    program::Subject subject{"m.engine", "TensorRT, C++", "fp16", "cuda:0", "engine"};
+    subject.batch = asked.at("batch");
+    subject.streams = asked.at("streams");
+    std::vector<program::Round> rounds;
+    for (const auto& round : asked.at("rounds")) rounds.push_back({round[0], round[1]});
+    program::Report report;
+    report.rows = {program::timings_from(subject, rounds, asked.at("clocks"), 7, false)};
+    report.machine = {{{"cpu", "a CPU"}}, {{"detrt", "0"}}};
+    report.photos = "made";
+    report.time = "2026-11-22T00:00:00+00:00";
+    report.command = {"detrt-run"};
+    return program::json_of(report);
+}
+
 json answer(const json& asked) {
     const std::string ask = asked.at("ask");
     if (ask == "contract") return told(contract_from_metadata(asked.at("metadata")).value());
     if (ask == "signature")
         return told(contract_from_signature(specs_of(asked.at("inputs")), specs_of(asked.at("outputs"))));
     if (ask == "decode") return decoded(asked);
+    if (ask == "report") return reported(asked);
     if (ask == "resize") {
         const auto photo = pixels_of(asked);
         const auto rule = rule_of(asked);

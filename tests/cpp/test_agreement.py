@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
+from detrt.benchmark.report import load_report
+from detrt.benchmark.timings import Round, Subject, timings_from
 from detrt.coco_names import COCO_NAMES
 from detrt.contract import ModelContract, ResizeRule, contract_from_metadata
 from detrt.decoding import decode
@@ -234,3 +236,20 @@ def test_decoding_and_json(peer: Peer, tmp_path: Path, seed: int, raw: bool, let
                 other["score"], abs=1.1e-5
             )  # exp in float32 may differ in its last bit
             assert one["box"] == pytest.approx(other["box"], abs=0.011)
+
+
+@pytest.mark.parametrize(("streams", "clocks"), [(1, [1980, 1755]), (3, [])])
+def test_benchmark_reports(peer: Peer, tmp_path: Path, streams: int, clocks: list[int]) -> None:
+    rng = np.random.default_rng(streams)
+    rounds = [Round(tuple(rng.random(9 + turn).tolist()), float(rng.random() * 9)) for turn in range(5)]
+    asked = [[list(turn.runs), turn.wall] for turn in rounds]
+    text = peer("report", rounds=asked, streams=streams, batch=4, clocks=clocks)
+    (tmp_path / "bench.json").write_text(text)
+    report = load_report(tmp_path / "bench.json")
+    subject = Subject("m.engine", "TensorRT, C++", "fp16", "cuda:0", "engine", 4, True, streams)
+    ours = asdict(timings_from(subject, rounds, clocks=clocks, warm_up_runs=7, settled=False))
+    theirs = asdict(report.rows[0])
+    assert theirs.pop("subject") == ours.pop("subject")
+    assert theirs.pop("clocks_mhz") == ours.pop("clocks_mhz")
+    assert theirs.pop("rounds") == pytest.approx(ours.pop("rounds"))
+    assert theirs == pytest.approx(ours)

@@ -54,7 +54,7 @@ void caption(Pixels& picture, std::string text, float left, float bottom, float 
         std::uint8_t rgba[4];
     };
     static_assert(sizeof(Vertex) == 16, "what stb_easy_font writes");
-    const float width = scale * float(stb_easy_font_width(text.data()) + 4);
+    const float width = scale * float(stb_easy_font_width(text.data()) + 6);
     const float top = std::max(0.0f, bottom - scale * kLetterHeight);
     fill(picture, left, top, left + width, top + scale * kLetterHeight, colour);
     std::vector<Vertex> vertices(text.size() * 64);
