@@ -166,8 +166,12 @@ def _nearest(maps: Tensor, places: Tensor) -> Tensor:
 def check_attention_case(case: AttentionCase, device: str, run: Run) -> float:
     """Largest error of a case, of what is allowed.
 
-    Allowed is the last rounding, and what FP32 makes of places: an ulp of 1 (places count in maps, and lie around 1)
-    moves a sample by as many cells as the map is long.
+    Values are in -2..2, and u is 2^-24. Allowed is what FP32 must be allowed, and the last rounding:
+
+    - sums of p products of weights that add up to 1, each weight an exponential of 4 u, scaled anew and divided by
+      their sum, which is as wrong: 2 (16 + p) u of the largest value;
+    - of places, which count in maps and lie around 1, an ulp of 1: as many cells as the map is long, along two axes,
+      with 4 from a cell to the next. Discrete places are exact here (see `numbers_of`), so that the cell is the same.
 
     Raises:
         AssertionError: it is larger.
@@ -177,8 +181,9 @@ def check_attention_case(case: AttentionCase, device: str, run: Run) -> float:
     attended(case, numbers, run, memory.tensor)
     memory.check()
     expected = reference(case, numbers)
-    in_cells = 1 if case.discrete else 4 + max(map(max, case.shapes))
-    allowed = 2.0 * 2.0**-22 * in_cells + expected.abs() * _HALF_ULP[memory.tensor.dtype]
+    of_sums = 2.0**-22 * (16 + sum(case.points))
+    of_places = 0.0 if case.discrete else 2.0**-20 * max(map(max, case.shapes))
+    allowed = of_sums + of_places + expected.abs() * _HALF_ULP[memory.tensor.dtype]
     worst = float(((memory.tensor.double() - expected).abs() / allowed).max())
     assert worst <= 1, f"{worst} of what is allowed: {case}"
     return worst

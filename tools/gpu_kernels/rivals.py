@@ -67,17 +67,19 @@ class ProjectionRivals:
         self.run = ByName("offset_projection")
         self.origins = Rival("one_thread_an_output")
 
-    def subjects(self) -> Subjects:
+    def subjects(self, quick: bool) -> Subjects:
         half = [codes.half() for codes in self.sets]
         dequantised = (self.weight.float() * self.scales[:, None]).half()
-        return {
+        subjects: Subjects = {
             "detrt, FP32 out": lambda i: self._ours(i, Element.float32),
             "detrt, FP16 out": lambda i: self._ours(i, Element.float16),
             "cuBLASLt INT8 alone, INT32 out (torch._int_mm)": self._product,
             "torch._int_mm, scale, bias": lambda i: self._product(i) * self.scales + self.bias,
-            "the origin's algorithm, one thread an output": self._origins,
             "cuBLAS FP16 linear on FP16 queries": lambda i: functional.linear(half[i], dequantised, self.bias.half()),
         }
+        if not quick:
+            subjects["the origin's algorithm, one thread an output"] = self._origins
+        return subjects
 
     def bytes_needed(self) -> dict[str, int]:
         rest = sum(tensor.nbytes for tensor in (self.sets[0], self.weight, self.scales, self.bias))
@@ -138,12 +140,13 @@ class AttentionRivals:
             normal(batch, QUERIES, 8, 12).to(dtype),
         )
 
-    def subjects(self) -> Subjects:
+    def subjects(self, quick: bool) -> Subjects:
         subjects: Subjects = {"detrt": self._ours, "PyTorch, grid_sample": self._by_grid}
-        subjects["transformers' function"] = self._transformers
-        if self.element is Element.float16:  # one type will do: it takes long
+        if not quick:
+            subjects["transformers' function"] = self._transformers
+        if self.element is Element.float16 and not quick:  # one type will do: it takes long
             subjects["PyTorch, grid_sample, torch.compile"] = self._compiled
-        else:
+        if self.element is Element.float32:
             subjects["one thread a channel (Deformable DETR's algorithm)"] = self._by_channel
         return subjects
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from build import Builds
@@ -15,15 +18,19 @@ def sanitize(builds: Builds) -> dict[str, Any]:
     plain = subprocess.run([str(builds.program)], capture_output=True, text=True, timeout=120)
     print(plain.stdout, plain.stderr, sep="", end="", flush=True)
     found: dict[str, Any] = {"alone": plain.returncode}
-    for tool in TOOLS:
-        command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", str(builds.program)]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        lines = (told.stdout + told.stderr).strip().splitlines()
-        found[tool] = {"status": told.returncode, "says": lines[-1]}
-        print(f"{tool}: {lines[-1]} (status {told.returncode})", flush=True)
-        if told.returncode:
-            print("\n".join(lines[:60]), flush=True)
+    with ThreadPoolExecutor(len(TOOLS)) as pool:
+        for tool, told in zip(TOOLS, pool.map(partial(_under, builds.program), TOOLS), strict=True):
+            lines = (told.stdout + told.stderr).strip().splitlines()
+            found[tool] = {"status": told.returncode, "says": lines[-1]}
+            print(f"{tool}: {lines[-1]} (status {told.returncode})", flush=True)
+            if told.returncode:
+                print("\n".join(lines[:60]), flush=True)
     bad = [tool for tool in TOOLS if found[tool]["status"]]
     if plain.returncode or bad:
         raise RuntimeError(f"Not clean: {', '.join(bad) or 'the program alone'}.")
     return found
+
+
+def _under(program: Path, tool: str) -> subprocess.CompletedProcess[str]:
+    command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", str(program)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -106,8 +106,12 @@ double projection(int rows, int depth, int offsets, int attention, bool replayed
         held.push_back(new Memory<float>(scales[part]));
         held.push_back(new Memory<float>(biases[part]));
         outputs.push_back(new Memory<float>(poison(static_cast<std::size_t>(rows) * columns[part])));
-        (part ? problem.attention : problem.offsets) = {held_codes[part]->pointer, held[2 * part]->pointer,
-                                                        held[2 * part + 1]->pointer, outputs[part]->pointer, columns[part]};
+        DetrtLinear& linear = part ? problem.attention : problem.offsets;
+        linear.weight = held_codes[part]->pointer;
+        linear.scale = held[2 * part]->pointer;
+        linear.bias = held[2 * part + 1]->pointer;
+        linear.output = outputs[part]->pointer;
+        linear.columns = columns[part];
     }
     run([&](cudaStream_t stream) { return detrt_offset_projection(&problem, stream); }, replayed);
 

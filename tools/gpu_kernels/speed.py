@@ -13,8 +13,12 @@ BANDWIDTH = 3.0e12  # bytes a second, measured on an H100
 BATCHES = (1, 16)
 
 
-def speed() -> dict[str, Any]:
-    """Microseconds a call, and the share of the memory roofline that the kernels reach; all of it printed."""
+def speed(quick: bool) -> dict[str, Any]:
+    """Microseconds a call, and the share of the memory roofline that the kernels reach; all of it printed.
+
+    Args:
+        quick: without those rivals that take long to time or to get ready.
+    """
     print(f"inputs rotate through more than the L2 cache; the roofline is at {BANDWIDTH / 1e12} TB/s", flush=True)
     found: dict[str, Any] = {}
     for batch in BATCHES:
@@ -22,7 +26,7 @@ def speed() -> dict[str, Any]:
             rivals = ProjectionRivals(batch) if kernel == "projection" else AttentionRivals(batch, kernel)
             title = f"{rivals.title}, batch {batch}"
             print(f"\n{title}; {len(rivals.sets)} sets of inputs", flush=True)
-            times = timed(_held_to_the_first(rivals.subjects()), len(rivals.sets))
+            times = timed(_held_to_the_first(rivals.subjects(quick)), len(rivals.sets))
             found[title] = _told(times, rivals.bytes_needed())
             del rivals
             torch.cuda.empty_cache()

@@ -37,7 +37,7 @@ typedef struct DetrtOffsetProjection {
 /* For those who launch the kernels of offset_projection.cu by name, `detrt_offset_projection_<x>_<output>`, <x> being
  * int8, float32, float16 or bfloat16 and <output> one that goes with it; the argument is the struct, by value:
  * grid (ceil(rows / ROWS), ceil(offsets.columns / COLUMNS) + ceil(attention.columns / COLUMNS)), THREADS in a block. */
-#define DETRT_OFFSET_PROJECTION_ROWS 64
+#define DETRT_OFFSET_PROJECTION_ROWS 32
 #define DETRT_OFFSET_PROJECTION_COLUMNS 32
 #define DETRT_OFFSET_PROJECTION_THREADS 128
 

@@ -9,7 +9,7 @@ from detrt.kernels.launch import Element, Launch
 
 FILE = "offset_projection"
 
-ROWS, COLUMNS, THREADS = 64, 32, 128
+ROWS, COLUMNS, THREADS = 32, 32, 128
 """The header's `DETRT_OFFSET_PROJECTION_...`."""
 
 
