@@ -44,12 +44,13 @@ def speed_and_accuracy(findings: Findings, verdict: Verdict) -> str:
         f"float model {reference:.2f}; shaded: at most {allowed:g} lost",
         (0.0, 1.0), (4, -5), xycoords="axes fraction", textcoords="offset points", color=SOFT, fontsize=7.5, va="top",
     )  # fmt: skip
-    placed: list[tuple[float, float]] = []
-    for model in sorted(shown, key=lambda each: each.times["engine"].p50):
-        at = axes.transLimits.transform((model.times["engine"].p50, model.ap))
-        is_near = any(abs(at[0] - x) < LABEL[0] and abs(at[1] - y) < LABEL[1] for x, y in placed)
-        placed.append((float(at[0]), float(at[1])))
-        _point(axes, model, ships=model is verdict.ships, below=is_near)
+    ordered = sorted(shown, key=lambda each: each.times["engine"].p50)
+    places = [axes.transLimits.transform((model.times["engine"].p50, model.ap)) for model in ordered]
+    for number, model in enumerate(ordered):
+        near = [other for other in (number - 1, number + 1) if 0 <= other < len(places)
+                and all(abs(places[number] - places[other]) < LABEL)]  # fmt: skip
+        side = "right" if not near else "below" if near[0] < number else "above"
+        _point(axes, model, ships=model is verdict.ships, side=side)
     axes.set_xlabel(f"milliseconds an image, {_where(shown)}", color=SOFT)
     axes.set_ylabel("AP", color=SOFT)
     return _svg(figure, "Accuracy over time of each model")
@@ -105,17 +106,17 @@ def groups_before_and_after(before: EngineGroups, after: EngineGroups) -> str:
     return _svg(figure, "Time of each part of the detector, before and after")
 
 
-def _point(axes: Any, model: Model, *, ships: bool, below: bool) -> None:
-    """A mark, and beside or below it what it is."""
+def _point(axes: Any, model: Model, *, ships: bool, side: str) -> None:
+    """A mark, and on one side of it what it is."""
     x, y = model.times["engine"].p50, model.ap
     color = precision_color(model.precision.upper())
     if ships:
         axes.plot(x, y, "o", markersize=15, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=3)
     axes.plot(x, y, "o" if model.form == "engine" else "D", markersize=8, color=color, zorder=4)
+    offset, vertical = {"right": ((12, 0), "center"), "below": ((0, -12), "top"), "above": ((0, 12), "bottom")}[side]
     axes.annotate(
-        f"{model.precision.upper()}\n{x:.3g} ms", (x, y), (0, -12) if below else (12, 0), textcoords="offset points",
-        va="top" if below else "center", ha="center" if below else "left", color=INK, fontsize=8.5,
-        fontweight="bold" if ships else "normal",
+        f"{model.precision.upper()}\n{x:.3g} ms", (x, y), offset, textcoords="offset points", va=vertical,
+        ha="left" if side == "right" else "center", color=INK, fontsize=8.5, fontweight="bold" if ships else "normal",
     )  # fmt: skip
 
 
