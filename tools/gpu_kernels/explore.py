@@ -27,9 +27,9 @@ PROJECTION = [  # a block's rows, its columns, and a warp's columns in eights
     {"ROWS": rows, "COLUMNS": columns, "TILES": tiles}
     for rows, columns, tiles in ((32, 32, 2), (16, 32, 2), (16, 16, 2), (64, 32, 2), (16, 32, 4), (64, 32, 4))
 ]
-ATTENTION = [
-    {"THREADS": threads, "ROWS": rows, "ONCE": once}
-    for threads, rows, once in ((128, 4, 3), (64, 4, 3), (128, 2, 6), (128, 8, 2))
+ATTENTION = [  # and how many blocks a multiprocessor is to hold at least: fewer registers for each thread
+    {"THREADS": threads, "ROWS": rows, "ONCE": once, "BLOCKS": blocks}
+    for threads, rows, once, blocks in ((128, 4, 3, 1), (128, 4, 3, 5), (64, 4, 3, 1), (128, 4, 1, 8), (128, 2, 3, 1))
 ]
 
 
@@ -48,14 +48,17 @@ class Variant:
         else:
             source = source.replace("kRows = 4;", f"kRows = {chosen['ROWS']};")
             source = source.replace("kAtOnce = 3;", f"kAtOnce = {chosen['ONCE']};")
-            source = re.sub(r"^DETRT_KERNELS\((?!float16, float16).*\)$", "", source, flags=re.MULTILINE)
+            source = source.replace("ATTENTION_THREADS) ", f"ATTENTION_THREADS, {chosen['BLOCKS']}) ")
+            source = re.sub(r"^DETRT_KERNELS\((?!(float16|float32), \1).*\)$", "", source, flags=re.MULTILINE)
+            source = re.sub(r"^    DETRT_KERNEL\(NUMBER, SAMPLING, narrow.*$", "", source, flags=re.MULTILINE)
         major, minor = torch.cuda.get_device_capability()
         self._cubin = compiled.cubin_from(source, f"{name}.cu", f"{major}.{minor}")
-        self._kernel: Kernel | None = None
+        self._kernels: dict[str, Kernel] = {}
 
     def __call__(self, launch: Launch, problem: ctypes.Structure) -> None:
-        if self._kernel is None:
-            self._kernel = Kernel(self._cubin, launch.function)
+        kernel = self._kernels.get(launch.function)
+        if kernel is None:
+            kernel = self._kernels[launch.function] = Kernel(self._cubin, launch.function)
         if self.is_projection:
             threads = self._projection_threads()
             rows, columns = (-(-launch.grid[i] * size // self.chosen[name]) for i, (name, size) in enumerate(SIZES))
@@ -65,7 +68,7 @@ class Variant:
             grid = (-(-launch.grid[0] * THREADS * self.chosen["ROWS"] // 4 // threads), 1, 1)
         fitting = replace(launch, grid=grid, threads=threads)
         stream = torch.cuda.current_stream().cuda_stream
-        self._kernel.launch(fitting.grid, (fitting.threads, 1, 1), (problem,), stream)
+        kernel.launch(fitting.grid, (fitting.threads, 1, 1), (problem,), stream)
 
     def _projection_threads(self) -> int:
         warps = self.chosen["ROWS"] // 16 * self.chosen["COLUMNS"] // (8 * self.chosen["TILES"])
@@ -86,7 +89,7 @@ def explore() -> dict[str, Any]:
         variants = list(pool.map(Variant, [*PROJECTION, *ATTENTION]))
     found: dict[str, Any] = {}
     for batch in (1, 16):
-        for rivals in (ProjectionRivals(batch), AttentionRivals(batch, "float16")):
+        for rivals in (ProjectionRivals(batch), AttentionRivals(batch, "float16"), AttentionRivals(batch, "float32")):
             ours = next(iter(rivals.subjects(quick=True).values()))
             subjects = {}
             for variant in variants:

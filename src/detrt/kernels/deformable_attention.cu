@@ -1,8 +1,9 @@
 // Multi-scale deformable attention in one kernel: deformable_attention.h.
 //
 // What it costs is reading: 48 cells of 64 bytes for each head of each query in RT-DETRv2-R18 in FP16, from places that
-// only the data know. So a thread first finds out where its samples lie, then asks for all of their cells at once, 16
-// bytes each, and only then turns to the softmax and the sums.
+// only the data know. So a thread first asks where its samples lie, for several at once, then for all of their cells, 16
+// bytes each, and only then turns to the softmax and the sums. Divisions go without their usual branches, which would
+// make each point wait for the one before.
 //
 // A group of lanes makes one head of one query: a row of 1, 2, 4 or 8 lanes reads a cell, each lane its piece of the
 // channels, and four such rows share the points: row r takes points r, r + 4, ... Every lane works out its own points:
@@ -72,11 +73,18 @@ struct Pair {
     }
 };
 
+// a / b to an ulp, exact where b is a power of two; b is in 1..2^24, and a is no infinity.
+__device__ inline float quotient(float a, int b) {
+    const float whole = __int2float_rn(b), inverse = __fdividef(1.0f, whole), close = a * inverse;
+    return __fmaf_rn(__fmaf_rn(-close, whole, a), inverse, close);
+}
+
 // What a lane reads for one of its points.
-template <typename Number, int N>
+template <typename Number, typename Sampling, int N>
 struct Sample {
     float logit;
-    float weights[4];         // of the four cells
+    Pack<Sampling, 2> offset;
+    float weights[4];          // of the four cells
     Pack<Number, N> cells[4];  // zeros where the weight is 0: nothing is read there
 };
 
@@ -125,26 +133,29 @@ __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
         float largest = kLowest, total = 0, sums[N] = {};
         Cursor cursor(problem);
         for (int first_point = 0; first_point < points; first_point += kRows * kAtOnce) {
-            Sample<Number, N> samples[kAtOnce];
+            Sample<Number, Sampling, N> samples[kAtOnce] = {};
 #pragma unroll
             for (int i = 0; i < kAtOnce; ++i) {
-                Sample<Number, N>& sample = samples[i];
-                sample = {};
                 const int point = first_point + i * kRows + row;
-                if (point >= points) {
-                    sample.logit = kLowest;
-                    continue;
+                samples[i].logit = kLowest;
+                if (point < points) {
+                    samples[i].logit = to_float(logits[point]);
+                    samples[i].offset = offsets[point];
                 }
-                sample.logit = to_float(logits[point]);
-                const Pack<Sampling, 2> offset = offsets[point];
+            }
+#pragma unroll
+            for (int i = 0; i < kAtOnce; ++i) {
+                const int point = first_point + i * kRows + row;
+                if (point >= points) break;
+                auto& sample = samples[i];
                 const DetrtLevel& level = cursor.to(point, problem);
                 const int extent[2] = {level.width, level.height};
                 Pair pairs[2];
 #pragma unroll
                 for (int axis = 0; axis < 2; ++axis) {
-                    const float unit =
-                        problem.reference_size == 4 ? size[axis] / level.points : 1.0f / extent[axis];
-                    const float place = centre[axis] + to_float(offset.numbers[axis]) * unit;
+                    const bool box = problem.reference_size == 4;
+                    const float unit = quotient(box ? size[axis] : 1.0f, box ? level.points : extent[axis]);
+                    const float place = centre[axis] + to_float(sample.offset.numbers[axis]) * unit;
                     pairs[axis] = problem.discrete ? Pair::nearest(place, extent[axis]) : Pair::around(place, extent[axis]);
                 }
                 const long long cell = cursor.first + pairs[1].first * level.width + pairs[0].first;
@@ -193,8 +204,9 @@ __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
         }
         if (row == 0 && group < groups && piece < pieces) {
             Pack<Number, N> result;
+            const float part = 1 / total;
 #pragma unroll
-            for (int n = 0; n < N; ++n) set(result.numbers[n], sums[n] / total);
+            for (int n = 0; n < N; ++n) set(result.numbers[n], sums[n] * part);
             static_cast<Pack<Number, N>*>(problem.output)[static_cast<long long>(group) * pieces + piece] = result;
         }
     }
