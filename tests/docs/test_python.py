@@ -48,6 +48,4 @@ def test_it_runs(block: Block) -> None:
 def test_no_reason_is_left_over() -> None:
     for parts in READ_ONLY.values():
         for part in parts:
-            assert any(part in block.text for block in PYTHON), (
-                f"no block has {part} any more: take it out of READ_ONLY"
-            )
+            assert any(part in block.text for block in PYTHON), f"no block has {part}: take it out of READ_ONLY"
