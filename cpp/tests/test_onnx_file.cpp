@@ -28,3 +28,11 @@ TEST_CASE("a file that was cut off is refused wherever it was cut") {
     }
     CHECK(refused == whole.size());
 }
+
+TEST_CASE("a batch closes the open axes and changes nothing else") {
+    const auto file = onnx_file_from(with_batch(tiny::raw_detector(-1, {{"author", "me"}}), 300));
+    CHECK(file.inputs[0].text() == "images float32 (300, 3, 32, 48)");
+    CHECK(file.outputs[1].text() == "boxes float32 (N, 1, 4)");  // the parser infers it
+    CHECK(file.metadata.at("author") == "me");
+    CHECK(with_batch(tiny::raw_detector(2), 300) == tiny::raw_detector(2));
+}

@@ -13,16 +13,24 @@
 namespace detrt {
 namespace {
 
-// A message: pairs of a number and a value, which is a number, or bytes that may be a message again.
+// A field of a message: a number, or bytes that may be a message again; `whole` is all of it, as it lies in the file.
+struct Field {
+    int id;
+    std::string_view bytes;
+    std::uint64_t number;
+    std::string_view whole;
+};
+
 class Message {
   public:
     explicit Message(std::string_view data) : data_(data) {}
 
-    // Calls `take(field, bytes, number)` for every field.
+    // Calls `take` for every field.
     template <typename Take>
     void each(Take take) const {
         std::string_view rest = data_;
         while (!rest.empty()) {
+            const auto start = rest;
             const auto key = varint(rest);
             std::string_view bytes;
             std::uint64_t number = 0;
@@ -42,14 +50,14 @@ class Message {
                 default:
                     throw std::runtime_error("it has a field of unknown kind");
             }
-            take(static_cast<int>(key >> 3), bytes, number);
+            take(Field{static_cast<int>(key >> 3), bytes, number, start.substr(0, start.size() - rest.size())});
         }
     }
 
     std::string_view bytes(int wanted) const {
         std::string_view found;
-        each([&](int field, std::string_view bytes, std::uint64_t) {
-            if (field == wanted) found = bytes;
+        each([&](const Field& field) {
+            if (field.id == wanted) found = field.bytes;
         });
         return found;
     }
@@ -59,15 +67,15 @@ class Message {
 
     std::vector<Message> messages(int wanted) const {
         std::vector<Message> found;
-        each([&](int field, std::string_view bytes, std::uint64_t) {
-            if (field == wanted) found.emplace_back(bytes);
+        each([&](const Field& field) {
+            if (field.id == wanted) found.emplace_back(field.bytes);
         });
         return found;
     }
 
     std::int64_t number(int wanted, std::int64_t otherwise) const {
-        each([&](int field, std::string_view, std::uint64_t number) {
-            if (field == wanted) otherwise = static_cast<std::int64_t>(number);
+        each([&](const Field& field) {
+            if (field.id == wanted) otherwise = static_cast<std::int64_t>(field.number);
         });
         return otherwise;
     }
@@ -109,7 +117,44 @@ TensorSpec spec_of(const Message& value_info) {
     return spec;
 }
 
+std::string varint(std::uint64_t value) {
+    std::string bytes;
+    for (; value > 127; value >>= 7) bytes += static_cast<char>(value | 128);
+    return bytes + static_cast<char>(value);
+}
+
+// A field that holds a message.
+std::string embedded(int id, const std::string& message) {
+    return varint(std::uint64_t(id) << 3 | 2) + varint(message.size()) + message;
+}
+
+// The message with every message at the end of a path of fields replaced by what `edit` makes of it.
+std::string rewritten(std::string_view message, const std::vector<int>& path, std::size_t depth,
+                      const std::function<std::string(std::string_view)>& edit) {
+    if (depth == path.size()) return edit(message);
+    std::string made;
+    Message(message).each([&](const Field& field) {
+        if (field.id == path[depth])
+            made += embedded(field.id, rewritten(field.bytes, path, depth + 1, edit));
+        else
+            made += field.whole;
+    });
+    return made;
+}
+
 }  // namespace
+
+std::string with_batch(const std::string& serialized, std::int64_t batch) {
+    const auto open_axes_to = [](const std::string& replacement) {
+        return [=](std::string_view axis) { return Message(axis).number(1, -1) < 0 ? replacement : std::string(axis); };
+    };
+    // model.graph, its inputs, outputs or inner values; type.tensor_type.shape.dim
+    auto made =
+        rewritten(serialized, {7, 11, 2, 1, 2, 1}, 0, open_axes_to(varint(1 << 3) + varint(std::uint64_t(batch))));
+    for (const int values : {12, 13})  // a named axis may contradict the number that it now is; the parser infers it
+        made = rewritten(made, {7, values, 2, 1, 2, 1}, 0, open_axes_to(""));
+    return made;
+}
 
 OnnxFile onnx_file_from(std::string_view serialized) {
     const Message model(serialized);

@@ -1,6 +1,8 @@
 // What detrt needs to know of an ONNX file before TensorRT parses it.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,5 +17,8 @@ struct OnnxFile {
 
 // Reads the serialised model; a std::runtime_error where it is not a whole ONNX file.
 OnnxFile onnx_file_from(std::string_view serialized);
+
+// The model with the open axes of its inputs set to the batch: TensorRT tunes and specialises static shapes better.
+std::string with_batch(const std::string& serialized, std::int64_t batch);
 
 }  // namespace detrt

@@ -1,6 +1,5 @@
 #include "detrt/build.hpp"
 
-#include <algorithm>
 #include <fstream>
 #include <system_error>
 
@@ -35,23 +34,14 @@ OnnxFile look_into(const std::string& serialized, const fs::path& model) {
     }
 }
 
-// Axis 0 is the batch; every other axis must be known.
-Shape fed_shape(const TensorSpec& spec, int batch) {
-    Shape shape = spec.shape;
-    if (!shape.empty() && shape[0] < 0) shape[0] = batch;
-    const auto open = std::find_if(shape.begin(), shape.end(), [](auto axis) { return axis < 0; });
-    if (open != shape.end())
-        throw UsageError(
-            "The input " + spec.text() + " leaves axis " + std::to_string(open - shape.begin()) + " open.",
-            "Say the picture's size: --size HEIGHTxWIDTH, or export the model with only its batch dynamic.");
-    return shape;
-}
-
-trt::Dims dims_of(const Shape& shape) {
-    trt::Dims dims{};
-    dims.nbDims = static_cast<int>(shape.size());
-    for (std::size_t i = 0; i < shape.size(); ++i) dims.d[i] = static_cast<std::decay_t<decltype(dims.d[0])>>(shape[i]);
-    return dims;
+// Axis 0 is the batch, which is ours to say; every other axis must be known.
+void refuse_open_axes(const OnnxFile& file) {
+    for (const auto& spec : file.inputs)
+        for (std::size_t axis = 1; axis < spec.shape.size(); ++axis)
+            if (spec.shape[axis] < 0)
+                throw UsageError("The input " + spec.text() + " leaves axis " + std::to_string(axis) + " open.",
+                                 "Say the picture's size: --size HEIGHTxWIDTH, or export the model with only its batch "
+                                 "dynamic.");
 }
 
 // The parser owns constants that the network refers to, so it lives as long.
@@ -70,8 +60,7 @@ std::unique_ptr<nvonnxparser::IParser> parse(trt::INetworkDefinition& network, c
                       "Export it at opset 17 with the operators that TensorRT has.");
 }
 
-std::string serialized_engine(const std::string& model, const fs::path& path,
-                              const std::map<std::string, Profile>& profile, const std::vector<TensorSpec>& inputs) {
+std::string serialized_engine(const std::string& model, const fs::path& path) {
     auto& log = the_log();
     log.gist();
     const auto builder = trt::make_builder(log);
@@ -83,16 +72,7 @@ std::string serialized_engine(const std::string& model, const fs::path& path,
             "no GPU.");
     const auto parser = parse(*network, model, path);
     const std::unique_ptr<trt::IBuilderConfig> config(builder->createBuilderConfig());
-    config->clearFlag(trt::BuilderFlag::kTF32);           // on by default
-    auto* shapes = builder->createOptimizationProfile();  // the builder's own
-    for (const auto& spec : inputs) {
-        if (std::none_of(spec.shape.begin(), spec.shape.end(), [](auto axis) { return axis < 0; })) continue;
-        const auto dims = dims_of(profile.at(spec.name)[0]);
-        for (const auto which :
-             {trt::OptProfileSelector::kMIN, trt::OptProfileSelector::kOPT, trt::OptProfileSelector::kMAX})
-            shapes->setDimensions(spec.name.c_str(), which, dims);
-    }
-    config->addOptimizationProfile(shapes);
+    config->clearFlag(trt::BuilderFlag::kTF32);  // on by default
     const std::unique_ptr<trt::IHostMemory> made(builder->buildSerializedNetwork(*network, *config));
     if (!made)
         throw EngineError(
@@ -100,6 +80,46 @@ std::string serialized_engine(const std::string& model, const fs::path& path,
             "`detrt build -vv` shows all that the builder says. A smaller --batch or --precision fp32 may "
             "help to find the cause.");
     return {static_cast<const char*>(made->data()), made->size()};
+}
+
+// What the engine will be, but for its content; `file` has no open axes among its inputs.
+EngineManifest papers_of(const std::string& model, const fs::path& path, const OnnxFile& file) {
+    EngineManifest papers;
+    const auto flavour = trt::flavour();
+    const bool is_rtx = flavour.name == "tensorrt_rtx";
+    papers.flavour = flavour.name;
+    papers.version = flavour.version;
+    papers.platform = platform_here();
+    if (gpu_count() > 0) {
+        const auto gpu = gpu_number(0);
+        papers.gpu = gpu.name;
+        if (!is_rtx) papers.compute_capabilities = {gpu.capability};
+    } else if (!is_rtx) {
+        throw EngineError(flavour.text() + " needs the GPU that the engine is for, and there is none here.",
+                          "Build on a machine with that GPU, or build with TensorRT-RTX, which needs none: --flavour "
+                          "tensorrt_rtx.");
+    }
+    papers.precision = "fp32";
+    papers.precision_note = "as the graph says";
+    papers.inputs = file.inputs;
+    papers.outputs = file.outputs;
+    for (const auto& spec : file.inputs) {
+        papers.profile[spec.name] = {spec.shape, spec.shape, spec.shape};
+        if (spec.shape.size() == 4) papers.batch.fill(spec.shape[0]);
+    }
+    papers.metadata = file.metadata;
+    papers.onnx = path.filename().string();
+    papers.onnx_sha256 = sha256_of(model.data(), model.size());
+    papers.arguments = {"--precision", "fp32", "--flavour", flavour.name};
+    if (papers.batch[0] != 1)
+        papers.arguments.insert(papers.arguments.end(), {"--batch", std::to_string(papers.batch[0])});
+    papers.arguments.push_back("--as-exported");
+    papers.detrt = version() + std::string(" (C++)");
+    const auto built_by = joined(
+        {papers.onnx_sha256, joined(papers.arguments, " "), flavour.text(), is_rtx ? "" : papers.gpu, papers.detrt},
+        "|");
+    papers.fingerprint = sha256_of(built_by.data(), built_by.size());
+    return papers;
 }
 
 bool up_to_date(const fs::path& engine, const EngineManifest& wanted) {
@@ -119,50 +139,14 @@ EngineManifest build_engine(const fs::path& model, const fs::path& engine, const
     if (engine.extension() != ".engine")
         throw UsageError("The engine would be called " + engine.filename().string() + ".",
                          "Call it " + engine.stem().string() + ".engine: detrt opens by suffix.");
-    const auto serialized = read_model(model);
-    const auto file = look_into(serialized, model);
-    const auto flavour = trt::flavour();
-    const bool is_rtx = flavour.name == "tensorrt_rtx";
-    const bool has_gpu = gpu_count() > 0;
-    if (!is_rtx && !has_gpu)
-        throw EngineError(
-            flavour.text() + " needs the GPU that the engine is for, and there is none here.",
-            "Build on a machine with that GPU, or build with TensorRT-RTX, which needs none: --flavour tensorrt_rtx.");
-
-    EngineManifest manifest;
-    manifest.flavour = flavour.name;
-    manifest.version = flavour.version;
-    manifest.platform = platform_here();
-    if (has_gpu) {
-        const auto gpu = gpu_number(0);
-        manifest.gpu = gpu.name;
-        if (!is_rtx) manifest.compute_capabilities = {gpu.capability};
-    }
-    manifest.precision = "fp32";
-    manifest.precision_note = "as the graph says";
-    manifest.inputs = file.inputs;
-    manifest.outputs = file.outputs;
-    for (const auto& spec : file.inputs) {
-        const auto shape = fed_shape(spec, options.batch);
-        manifest.profile[spec.name] = {shape, shape, shape};
-        if (shape.size() == 4) manifest.batch.fill(shape[0]);
-    }
-    manifest.metadata = file.metadata;
-    manifest.onnx = model.filename().string();
-    manifest.onnx_sha256 = sha256_of(serialized.data(), serialized.size());
-    manifest.arguments = {"--precision", "fp32", "--flavour", flavour.name};
-    if (manifest.batch[0] != 1)
-        manifest.arguments.insert(manifest.arguments.end(), {"--batch", std::to_string(manifest.batch[0])});
-    manifest.arguments.push_back("--as-exported");
-    manifest.detrt = version() + std::string(" (C++)");
-    const auto built_by = joined({manifest.onnx_sha256, joined(manifest.arguments, " "), flavour.text(),
-                                  is_rtx ? "" : manifest.gpu, manifest.detrt},
-                                 "|");
-    manifest.fingerprint = sha256_of(built_by.data(), built_by.size());
+    const auto original = read_model(model);
+    refuse_open_axes(look_into(original, model));
+    const auto fixed = with_batch(original, options.batch);
+    auto manifest = papers_of(original, model, look_into(fixed, model));
     manifest.contract();  // a model that detrt cannot serve is refused before it is built
     if (!options.force && up_to_date(engine, manifest)) return manifest_of(engine);
 
-    const auto content = serialized_engine(serialized, model, manifest.profile, file.inputs);
+    const auto content = serialized_engine(fixed, model);
     manifest.engine_sha256 = sha256_of(content.data(), content.size());
     manifest.engine_bytes = static_cast<std::int64_t>(content.size());
     try {
