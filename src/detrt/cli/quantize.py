@@ -23,6 +23,7 @@ EXAMPLES = """
   detrt quantize model.onnx --calib photos/ -o model.int8.onnx\n
   detrt quantize model.onnx --calib photos/ -o model.fp8.onnx --precision fp8 --target-drop 0.5 --budget 20\n
   detrt quantize rtdetrv2_r18vd.pth --calib photos/ -o r18.int8.onnx --target-drop 0.5\n
+  detrt quantize rtdetrv2_r18vd.pth --calib photos/ -o r18.int8.onnx --recipe percentile --calibrate-in torch\n
   detrt quantize model.onnx --calib photos/ -o model.int8.onnx --recipe my.yaml --rest fp16\n
   detrt quantize model.onnx --calib photos/ -o model.int8.onnx --annotations val.json --images val/\n
 """
@@ -67,6 +68,12 @@ def quantize(
     rest: Annotated[
         Literal["fp32", "fp16"], typer.Option(help="Type of what is not quantised. FP32 leaves it to `detrt build`.")
     ] = "fp32",
+    calibrate_in: Annotated[
+        Literal["onnx", "torch"],
+        typer.Option(
+            help="torch: ranges from ModelOpt's quantisers in PyTorch, for a checkpoint and without a search."
+        ),
+    ] = "onnx",
     annotations: Annotations = None,
     images: Images = None,
     photos: Photos = 256,
@@ -82,7 +89,10 @@ def quantize(
 
     if (annotations is None) != (images is None):
         raise UsageError("--annotations and --images go together.", "Give both, or neither.")
-    source = _as_onnx(Path(model) if Path(model).is_dir() else resolve_model(model))
+    given = Path(model) if Path(model).is_dir() else resolve_model(model)
+    if calibrate_in == "torch" and given.suffix == ".onnx":
+        raise UsageError(f"{given} is no checkpoint to run in PyTorch.", "Leave out --calibrate-in torch.")
+    source = _as_onnx(given)
     chosen = load_recipe(recipe)
     labelled = coco_dataset(annotations, images) if annotations and images else None
     bench = open_workbench(
@@ -105,6 +115,7 @@ def quantize(
                 budget=60 * budget if budget is not None else float("inf"),
                 rest=rest,
                 labelled=labelled,
+                checkpoint=given if calibrate_in == "torch" else None,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -37,13 +37,20 @@ def detections_of(
     progress: Progress = silent,
     stage: str = "Detecting",
 ) -> list[Detections]:
-    """What the model finds on each photo, on the CPU."""
+    """What the model finds on each photo, on the CPU; boxes lie in the photo itself where that is mirrored."""
     found = []
     with OnnxRuntime(model.SerializeToString(), device="cpu") as runtime:
         for number, photo in enumerate(photos, start=1):
-            found += decode(contract, runtime.run(photo.feeds), [photo.placement])
+            seen = decode(contract, runtime.run(photo.feeds), [photo.placement])[0]
+            found.append(_turned_back(seen, photo.placement.photo[1]) if photo.mirrored else seen)
             progress(stage, number, total)
     return found
+
+
+def _turned_back(found: Detections, width: int) -> Detections:
+    boxes = found.boxes.copy()
+    boxes[:, [0, 2]] = width - found.boxes[:, [2, 0]]
+    return Detections(boxes, found.scores, found.labels)
 
 
 MATCHED = 0.5

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from detrt.files import whole
 from detrt.quantize.histogram import BINS, Histogram
-from detrt.quantize.observers import SAMPLES, Observation
+from detrt.quantize.observers import Observation
 from detrt.settings import cache_dir
 
 Array = npt.NDArray[Any]
 
-_FORMAT = 1  # raised when an old file would be misread
+FORMAT = 2
+"""Raised when an old file would be misread, or when the same settings have come to mean other numbers."""
 
 
 def cache_key(*parts: str) -> str:
@@ -32,7 +33,7 @@ def cache_folder(key: str) -> Path:
 
 def save_observation(path: Path, observed: Observation) -> None:
     """Write it whole: histograms without their empty bins, samples as they are."""
-    arrays: dict[str, Array] = {"head": np.array([_FORMAT, SAMPLES, observed.photos])}
+    arrays: dict[str, Array] = {"head": np.array([FORMAT, observed.photos])}
     for name, histogram in observed.histograms.items():
         filled = np.flatnonzero(histogram.counts)
         arrays[f"bins|{name}"] = np.stack([filled, histogram.counts[filled]])
@@ -52,8 +53,8 @@ def load_observation(path: Path) -> Observation | None:
             arrays = {name.replace("\\", "/"): file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, BadZipFile):
         return None
-    form, samples, photos = arrays.pop("head").tolist()
-    if (form, samples) != (_FORMAT, SAMPLES):
+    form, *rest = arrays.pop("head").tolist()
+    if form != FORMAT:
         return None
     found: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
@@ -63,4 +64,4 @@ def load_observation(path: Path) -> Observation | None:
     for name, (filled, counts) in found.get("bins", {}).items():
         histograms[name] = Histogram(np.zeros(BINS, np.int64), float(found["largest"][name]))
         histograms[name].counts[filled] = counts
-    return Observation(photos, histograms, found.get("tokens", {}), found.get("samples", {}))
+    return Observation(rest[0], histograms, found.get("tokens", {}), found.get("samples", {}))

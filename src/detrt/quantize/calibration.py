@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,12 @@ def _ignore(error: ImageError) -> None:
 
 @dataclass(frozen=True)
 class PreparedPhoto:
-    """A photo as the network takes it."""
+    """A photo as the network takes it, turned about its vertical axis or not."""
 
     path: Path
     feeds: Mapping[str, Array]
     placement: Placement
+    mirrored: bool = False
 
 
 @dataclass
@@ -47,6 +48,7 @@ class CalibrationSet:
         skipped: called with the error of a photo that cannot be read, once a photo; the photo is left out.
         bad: those that could not be read so far.
         limit: how many that can be read are enough; all of them where it is None.
+        mirrored: whether each is turned about its vertical axis.
     """
 
     paths: tuple[Path, ...]
@@ -55,6 +57,7 @@ class CalibrationSet:
     skipped: Skipped = _ignore
     bad: set[Path] = field(default_factory=set)
     limit: int | None = None
+    mirrored: bool = False
 
     def __iter__(self) -> Iterator[PreparedPhoto]:
         """Prepare each photo in turn.
@@ -68,7 +71,8 @@ class CalibrationSet:
             if good == self.limit:
                 return
             try:
-                batch, placements = preprocess([read_photo(path)])
+                pixels = read_photo(path)
+                batch, placements = preprocess([np.ascontiguousarray(pixels[:, ::-1]) if self.mirrored else pixels])
             except ImageError as error:
                 if path not in self.bad:
                     self.bad.add(path)
@@ -78,7 +82,7 @@ class CalibrationSet:
             feeds: dict[str, Array] = {self.contract.input_name: batch}
             if self.contract.sizes_name:
                 feeds[self.contract.sizes_name] = sizes_to_feed(placements)
-            yield PreparedPhoto(path, feeds, placements[0])
+            yield PreparedPhoto(path, feeds, placements[0], self.mirrored)
         if not good:
             raise ImageError(
                 f"None of the {len(self.paths)} calibration photos can be read.", "Give a folder of whole photos."
@@ -90,7 +94,11 @@ class CalibrationSet:
 
     def first(self, count: int) -> CalibrationSet:
         """The first `count` photos that can be read."""
-        return CalibrationSet(self.paths, self.contract, self.choice, self.skipped, self.bad, count)
+        return replace(self, limit=count)
+
+    def mirror(self) -> CalibrationSet:
+        """The same photos, turned about their vertical axis."""
+        return replace(self, mirrored=not self.mirrored)
 
     def fingerprint(self) -> str:
         """Identifies the photos (name, size, time of change) and how they are prepared."""

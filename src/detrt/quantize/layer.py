@@ -43,12 +43,11 @@ def round_layer(
     scales = target.scale(np.abs(matrix).max(-1))
     if samples is None or not compensate:
         return RoundedLayer(target.encode(matrix, scales[..., None]), scales, np.zeros(scales.size, np.float32))
-    codes = np.stack(
-        [
-            round_compensated(rows, scale, np.cov(seen.T.astype(np.float64)).reshape(rows.shape[1], -1), target)
-            for rows, scale, seen in zip(matrix, scales, samples, strict=True)
-        ]
-    )
+    found = [
+        round_compensated(rows, scale, np.cov(seen.T.astype(np.float64)).reshape(rows.shape[1], -1), target)
+        for rows, scale, seen in zip(matrix, scales, samples, strict=True)
+    ]
+    codes, scales = np.stack([codes for codes, _ in found]), np.stack([chosen for _, chosen in found])
     rounded = codes.astype(np.float32) * scales[..., None]
     seen = samples if input_scale is None or input_scale.ndim else target.round_trip(samples, input_scale)
     error = _output(rounded, seen.mean(1, keepdims=True)) - _output(matrix, samples.mean(1, keepdims=True))

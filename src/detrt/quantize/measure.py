@@ -51,6 +51,14 @@ class Reference:
             self._truth[count] = Agreement(self._found[:count])
         return self._truth[count]
 
+    def doubt(self, count: int, progress: Progress = silent) -> float:
+        """Points that the float model loses to itself on the mirrored photos: how sure it is of what it finds."""
+        self.truth(count, progress)
+        chosen = self.photos.first(count).mirror()
+        stage = "Running the float model in a mirror"
+        seen = detections_of(self._model, self.contract, chosen, total=len(chosen), progress=progress, stage=stage)
+        return 100.0 - Agreement(seen)(self._found[:count])
+
     def loss(self, model: onnx.ModelProto, count: int, progress: Progress = silent, stage: str = "Comparing") -> Loss:
         """What `model` loses on the first `count` photos."""
         truth = self.truth(count, progress)

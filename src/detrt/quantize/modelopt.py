@@ -48,7 +48,7 @@ def quantized_by_modelopt(
     feeds = [photo.feeds for photo in photos]
     arrays = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
     shapes = ",".join(f"{name}:{'x'.join(map(str, (1, *array.shape[1:])))}" for name, array in arrays.items())
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         source, result = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
         source.write_bytes(model.SerializeToString())
         try:
@@ -91,7 +91,7 @@ def _is_dequantized(graph: GraphIndex, number: int) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """ModelOpt prints and logs every step; the caller says what matters."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)

@@ -21,8 +21,11 @@ from detrt.runtime.onnxruntime import OnnxRuntime
 
 Array = npt.NDArray[Any]
 
-SAMPLES = 1024
-"""Patches a product, over all photos: some hundred times fewer than there are, and enough for means and covariances."""
+SAMPLES = 4096
+"""Patches a product, over all photos: some ten times fewer than there are, and enough for means and covariances."""
+
+SAMPLED_VALUES = 2**21
+"""Numbers a product, so that one with thousands of columns keeps fewer patches; never less than a quarter of them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def observe(
     samples: dict[str, list[Array]] = {product.key: [] for product in sampled}
     maxima: dict[str, Array] = {}
     rng = np.random.default_rng(seed)
-    each = max(1, math.ceil(SAMPLES / max(total, 1)))
+    each = {product.key: math.ceil(_sample_count(product, graph) / max(total, 1)) for product in sampled}
     photos = 0
     with OnnxRuntime(_with_outputs(graph.model, tensors).SerializeToString()) as runtime:
         for feed in feeds:
@@ -79,7 +82,9 @@ def observe(
             for product in sampled:
                 assert product.weight
                 node, kernel = graph.nodes[product.node], tuple(graph.constants[product.weight].dims)
-                samples[product.key].append(patches_of(values[product.activations[0]], node, kernel, rng, each))
+                samples[product.key].append(
+                    patches_of(values[product.activations[0]], node, kernel, rng, each[product.key])
+                )
             photos += 1
             progress("Calibrating", photos, total)
     if not photos:
@@ -87,6 +92,14 @@ def observe(
     return Observation(
         photos, histograms, maxima, {key: np.concatenate(parts, axis=1) for key, parts in samples.items()}
     )
+
+
+def _sample_count(product: Product, graph: GraphIndex) -> int:
+    """How many patches of a product to keep."""
+    assert product.weight
+    weight = graph.constants[product.weight].dims
+    columns = math.prod(weight) // max(weight[product.axis], 1)
+    return min(SAMPLES, max(SAMPLES // 4, SAMPLED_VALUES // max(columns, 1)))
 
 
 def _with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:

@@ -60,8 +60,19 @@ class Quantizer:
         observed: Observation,
         settings: Settings,
         choices: Mapping[str, Settings] | None = None,
+        given: Mapping[str, float] | None = None,
     ) -> None:
-        """Prepare; `choices` holds settings to choose the range of single tensors by, where others are better."""
+        """Prepare.
+
+        Args:
+            graph: the float model.
+            products: what of it could be quantised.
+            observed: what calibration saw.
+            settings: how.
+            choices: settings to choose the range of single tensors by, where others are better.
+            given: ranges of single tensors that somebody else has chosen, as the largest magnitude.
+        """
+        self._given = dict(given or {})
         self.graph, self.products, self.settings, self.choices = graph, products, settings, dict(choices or {})
         self._observed = observed
         self._target: Format = FORMATS[settings.precision]
@@ -88,6 +99,8 @@ class Quantizer:
 
     def scale(self, tensor: str) -> Array:
         """The scale of an activation: float32, of shape () or (tokens,)."""
+        if tensor in self._given:
+            return self._target.scale(self._given[tensor])
         if tensor not in self._scales:
             settings = self.choices.get(tensor, self.settings)
             ranges = settings.linear_ranges if tensor in self._linear else settings.ranges

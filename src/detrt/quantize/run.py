@@ -13,6 +13,7 @@ from typing import Literal
 import onnx
 
 from detrt.contract import ModelContract
+from detrt.errors import UsageError
 from detrt.evaluate import CocoDataset
 from detrt.files import whole
 from detrt.graph import onnx_file
@@ -24,19 +25,16 @@ from detrt.quantize.engines import EngineVerdict, engine_verdict
 from detrt.quantize.formats import Precision
 from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
-from detrt.quantize.quantizer import Quantizer, Settings
+from detrt.quantize.price import allowed_points
+from detrt.quantize.quantizer import Quantizer, Ranges, Settings
 from detrt.quantize.recipe import Recipe
 from detrt.quantize.search import Effort, Found, search
 from detrt.quantize.sensitivity import PartLoss, measure_parts, parts_by_group, parts_by_product
+from detrt.quantize.torch_ranges import ranges_in_torch
 from detrt.quantize.tuning import tune_ranges
 from detrt.quantize.workbench import Workbench
 
 Rest = Literal["fp32", "fp16"]
-
-POINTS_PER_AP: dict[Precision, float] = {"int8": 12.0, "fp8": 18.0}
-"""Points of agreement with the float model that go with one AP: docs/quantisation.md has the measurements. FP8 moves
-every box a little, which agreement sees and labels hardly do; INT8 loses some objects whole. AP itself needs labels,
-and a search may not look at those that its result is judged by."""
 
 FINEST_SEARCH = 3e12
 """Multiply-accumulates of all runs of a sensitivity by product, up to which the search measures products rather than
@@ -111,6 +109,7 @@ def quantize(
     rest: Rest = "fp32",
     labelled: CocoDataset | None = None,
     judge_engine: bool = True,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Quantise, write the model whole, and judge it.
@@ -126,13 +125,22 @@ def quantize(
         rest: type of everything that is not quantised.
         labelled: photos with boxes to judge the result on; the search does not see them.
         judge_engine: build it as an engine and time that beside FP16's, where a GPU is.
+        checkpoint: what the model was exported from, to have its ranges calibrated in PyTorch by ModelOpt's quantisers.
         progress: told of every stage.
 
     Raises:
+        UsageError: a search, which has ranges of its own, with a checkpoint.
         DetrtError: see `open_workbench`; or activations are not finite, or ModelOpt is missing or fails.
     """
     started = time.monotonic()
     found: Found | None = None
+    if checkpoint:
+        if target_drop is not None:
+            raise UsageError(
+                "A search chooses ranges of its own, not those calibrated in PyTorch.",
+                "Leave out --calibrate-in torch, or --target-drop.",
+            )
+        recipe = _for_torch(recipe)
     if recipe.placement == "modelopt" and not recipe.mend:
         calibration = recipe.modelopt_calibration
         model = quantized_by_modelopt(bench.float_model, bench.contract, bench.photos, precision, calibration)
@@ -143,8 +151,9 @@ def quantize(
             quantizer, found = _searched(bench, settings, target_drop, started + budget, progress)
             keys = found.keys
         else:
-            quantizer = bench.quantizer(settings, progress)
             keys = _placed(bench, recipe, precision)
+            given = _in_torch(bench, checkpoint, keys, settings, progress) if checkpoint else None
+            quantizer = bench.quantizer(settings, progress, given=given)
         model = quantizer.model(keys) if keys else bench.graph.model
     if rest == "fp16":
         model = _halved(model, bench, progress)
@@ -191,9 +200,24 @@ def _searched(
         progress=progress,
     )
     quantizer = bench.quantizer(settings, choices=choices)
-    allowed = POINTS_PER_AP[settings.precision] * target_drop
+    allowed = allowed_points(target_drop, bench.doubt(effort.whole_photos, progress), settings.precision)
     effort = replace(effort, seconds=ends - time.monotonic())
     return quantizer, search(bench.losses(quantizer), alone, allowed, effort, progress=progress)
+
+
+def _for_torch(recipe: Recipe) -> Recipe:
+    """Where ModelOpt's ONNX part would do it all: what its PyTorch part does by itself, every layer with a weight."""
+    if recipe.placement == "detrt" or recipe.mend:
+        return recipe
+    ranges: Ranges = "entropy" if recipe.modelopt_calibration == "entropy" else "max"
+    return replace(recipe, placement="detrt", ranges=ranges, only=("kind:weighted",))
+
+
+def _in_torch(
+    bench: Workbench, checkpoint: Path, keys: frozenset[str], settings: Settings, progress: Progress
+) -> dict[str, float]:
+    chosen = [product for product in bench.products if product.key in keys]
+    return ranges_in_torch(checkpoint, chosen, bench.photos, settings, progress=progress)
 
 
 def _placed(bench: Workbench, recipe: Recipe, precision: Precision) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +15,14 @@ import onnx
 from detrt.contract import ModelContract
 from detrt.detector import contract_of
 from detrt.errors import GraphError, ImageError
-from detrt.files import sha256_of
+from detrt.files import sha256_of, whole
 from detrt.graph import onnx_file
 from detrt.graph.index import GraphIndex
 from detrt.graph.macs import count_macs
 from detrt.graph.products import Product, find_products
 from detrt.graph.quantizers import OPSET, at_opset, refuse_quantized
 from detrt.progress import Progress, silent
-from detrt.quantize.cache import cache_folder, cache_key, load_observation, save_observation
+from detrt.quantize.cache import FORMAT, cache_folder, cache_key, load_observation, save_observation
 from detrt.quantize.calibration import CalibrationSet, calibration_set
 from detrt.quantize.groups import find_groups
 from detrt.quantize.measure import Losses, Reference
@@ -69,7 +70,7 @@ class Workbench:
     @cached_property
     def cache(self) -> Path:
         """Where what is found out about this model on these photos is kept."""
-        return cache_folder(cache_key(self.model_hash, self.photos.fingerprint()))
+        return cache_folder(cache_key(self.model_hash, self.photos.fingerprint(), str(FORMAT)))
 
     def observation(self, progress: Progress = silent) -> Observation:
         """What calibration sees; read from the cache where it has been seen before."""
@@ -89,6 +90,16 @@ class Workbench:
         """The float model's own detections."""
         return Reference(self.graph.model, self.contract, self.photos)
 
+    def doubt(self, count: int, progress: Progress = silent) -> float:
+        """See `Reference.doubt`, on at most `count` photos; remembered."""
+        count = min(count, len(self.photos))
+        kept = self.cache / f"doubt-{count}.json"
+        if not kept.is_file():
+            found = self.reference.doubt(count, progress)
+            with whole(kept) as part:
+                part.write_text(json.dumps(found))
+        return float(json.loads(kept.read_text()))
+
     def losses(self, quantizer: Quantizer) -> Losses:
         """Losses of what `quantizer` makes, remembered beside the calibration."""
         choices = [repr(sorted(quantizer.choices.items()))] if quantizer.choices else []
@@ -96,10 +107,15 @@ class Workbench:
         return Losses(self.reference, quantizer, self.cache / f"losses-{how}.jsonl")
 
     def quantizer(
-        self, settings: Settings, progress: Progress = silent, *, choices: Mapping[str, Settings] | None = None
+        self,
+        settings: Settings,
+        progress: Progress = silent,
+        *,
+        choices: Mapping[str, Settings] | None = None,
+        given: Mapping[str, float] | None = None,
     ) -> Quantizer:
-        """A quantiser of this model."""
-        return Quantizer(self.graph, self.products, self.observation(progress), settings, choices)
+        """A quantiser of this model; see there."""
+        return Quantizer(self.graph, self.products, self.observation(progress), settings, choices, given)
 
 
 def open_workbench(
