@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "core/decoding.hpp"
-#include "gpu/session.hpp"
 #include "gpu/place.hpp"
 #include "gpu/preprocess.hpp"
+#include "gpu/session.hpp"
 
 namespace detrt::program {
 namespace {
