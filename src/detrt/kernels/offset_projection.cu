@@ -95,9 +95,10 @@ struct Ragged {
     }
 };
 
-// The warp's part of x weight^T. Each lane has two rows of x and a few of the weight.
+// The warp's part of x weight^T, in two sums, so that a product need not wait for the one before. Each lane has two rows of
+// x and a few of the weight.
 template <template <typename> class Piece, int at_once, typename X>
-__device__ void accumulate(int (&sums)[kTiles][4], const X* const (&rows)[2], const int8* const (&columns)[kTiles],
+__device__ void accumulate(int (&sums)[2][kTiles][4], const X* const (&rows)[2], const int8* const (&columns)[kTiles],
                            int member, int depth, float x_scale) {
 #pragma unroll 1
     for (int start = 0; start < depth; start += at_once * kChunk) {
@@ -119,7 +120,7 @@ __device__ void accumulate(int (&sums)[kTiles][4], const X* const (&rows)[2], co
                 const Words column = b[i][j].codes(1);
 #pragma unroll
                 for (int half = 0; half < 4; half += 2)
-                    multiply_add(sums[j], first.numbers[half], second.numbers[half], first.numbers[half + 1],
+                    multiply_add(sums[half / 2][j], first.numbers[half], second.numbers[half], first.numbers[half + 1],
                                  second.numbers[half + 1], column.numbers[half], column.numbers[half + 1]);
             }
         }
@@ -197,7 +198,7 @@ __device__ void offset_projection(const DetrtOffsetProjection& problem) {
         biases[j] = linear.bias[column];
     }
 
-    int sums[kTiles][4] = {};
+    int sums[2][kTiles][4] = {};
     if (depth % 16 == 0)
         accumulate<Sixteen, kChunks / static_cast<int>(sizeof(X))>(sums, rows, columns, member, depth, problem.x_scale);
     else
@@ -213,8 +214,10 @@ __device__ void offset_projection(const DetrtOffsetProjection& problem) {
         if (row >= problem.rows) break;
         Output results[kLaneColumns];
 #pragma unroll
-        for (int j = 0; j < kLaneColumns; ++j)
-            round_to(results[j], scaled_and_shifted(sums[j / 2][2 * i + j % 2], exact, scales[j], biases[j]));
+        for (int j = 0; j < kLaneColumns; ++j) {
+            const int sum = sums[0][j / 2][2 * i + j % 2] + sums[1][j / 2][2 * i + j % 2];
+            round_to(results[j], scaled_and_shifted(sum, exact, scales[j], biases[j]));
+        }
         Output* out = static_cast<Output*>(linear.output) + static_cast<long long>(row) * linear.columns + first_column;
         if (linear.columns % kLaneColumns == 0) {
             if (first_column >= linear.columns) break;
