@@ -53,6 +53,7 @@ def test_sensitivity_prints_every_part(work: Path) -> None:
         (("toy.onnx", "--calib", "empty"), exit_codes.IMAGE, "There is no image in empty"),
         (("toy.onnx", "--calib", "nowhere"), exit_codes.IMAGE, "nothing at nowhere"),
         (("toy.onnx",), exit_codes.USAGE, "--calib"),
+        (("toy.onnx", "--calib", "photos", "--calibrate-in", "torch"), exit_codes.USAGE, "no checkpoint"),
         (("toy.onnx", "--calib", "photos", "--recipe", "saef"), exit_codes.USAGE, "did you mean safe"),
         (("toy.onnx", "--calib", "photos", "--annotations", "a.json"), exit_codes.USAGE, "go together"),
     ],

@@ -50,9 +50,7 @@ def exported(checkpoint: Path, photos: Path) -> Workbench:
     return open_workbench(path, [str(photos)], limit=4)
 
 
-@pytest.mark.parametrize(
-    ("precision", "ranges", "close"), [("fp8", "max", 1e-4), ("int8", "max", 1e-4), ("int8", "percentile", 0.03)]
-)
+@pytest.mark.parametrize(("precision", "ranges", "close"), [("fp8", "max", 1e-4), ("int8", "percentile", 0.03)])
 def test_ranges_are_those_of_the_onnx_route(
     exported: Workbench, checkpoint: Path, precision: Precision, ranges: Ranges, close: float
 ) -> None:
