@@ -1,6 +1,6 @@
 """Other sizes of tiles and blocks than the ones chosen: how long each takes at batch 1 and 16, in one run.
 
-The first of each list is what the sources say.
+The first of each list is what the sources say (but for `BLOCKS`, which they leave to the compiler).
 """
 
 from __future__ import annotations
