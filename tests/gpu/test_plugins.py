@@ -18,6 +18,7 @@ import torch
 
 from detrt.extras import require
 from detrt.kernels.launch import Element
+from detrt.kernels.offset_projection import ROWS
 from detrt.plugins.attention import AttentionOperation
 from detrt.plugins.embedded import FUNCTION, Embedded, embedded_attention, embedded_offsets
 from detrt.plugins.offsets import OffsetsOperation
@@ -123,7 +124,7 @@ def test_embedded_offsets_are_launched_as_tensorrt_does(name: str) -> None:
     inputs, outputs = on_gpu(node)
     made = embedded_offsets(operation, Element.int8, Element.float32, cuda.gpu().capability)
     rows = inputs[0].numel() // operation.depth
-    start(made, (-(-rows // 64), made.launch.grid[1]), inputs, (rows,), outputs)
+    start(made, (-(-rows // ROWS), made.launch.grid[1]), inputs, (rows,), outputs)
     require_right(outputs, node)
 
 

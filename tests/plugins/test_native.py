@@ -72,6 +72,12 @@ def test_missing_headers_are_named(tmp_path: Path, detrt: Command) -> None:
     assert not (tmp_path / "library.so").exists()
 
 
+def test_a_plugin_and_a_sampler_exclude_each_other(detrt: Command) -> None:
+    done = detrt("export", "r18.pth", "-o", "r18.onnx", "--plugin", "deformable-attention", "--sampler", "gather")
+    assert done.code == 2
+    assert "both say how to sample" in done.err
+
+
 @pytest.mark.parametrize("missing", ["cmake", "nvcc"])
 def test_missing_tools_are_named(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detrt.plugins.build._CUDA_PLACES", ())

@@ -15,6 +15,7 @@ from tools.list_tensorrt_api import installed_bindings, lend_libraries
 
 from detrt.errors import ModelError, UsageError
 from detrt.kernels.launch import Element
+from detrt.kernels.offset_projection import ROWS
 from detrt.plugins.attention import AttentionOperation
 from detrt.plugins.embedded import FUNCTION, embedded_attention, embedded_offsets
 from detrt.plugins.offsets import OffsetsOperation
@@ -122,14 +123,14 @@ def test_kernels_for_an_engine_compile_with_their_sizes_and_weights_inside() -> 
 
 @pytest.mark.parametrize("batch", [1, 5])
 def test_engines_own_kernels_get_their_grid_from_the_shapes(bindings: Path, batch: int) -> None:
-    """Threads for every lane of every query's heads, and blocks of 64 rows by slices of 32 columns."""
+    """Threads for every lane of every query's heads, and blocks of rows by slices of columns."""
     told = on_bindings(bindings, "aot", str(batch))
     attention, offsets = NODES["DeformableAttention"].feeds, NODES["MultiHeadOffsets"].feeds
     queries, rows = attention["references"].shape[1], offsets["codes"].shape[1] * batch
     lanes = 2 * 4  # two heads of 4 channels of FP16, which are read one by one: 4 rows of 4 lanes each
     assert told["DeformableAttention"]["grid"] == [-(-batch * queries * lanes * 4 // 128), 1, 1]
     assert told["DeformableAttention"]["numbers"] == [batch, queries]
-    assert told["MultiHeadOffsets"]["grid"] == [-(-rows // 64), 2, 1]
+    assert told["MultiHeadOffsets"]["grid"] == [-(-rows // ROWS), 2, 1]
     assert told["MultiHeadOffsets"]["numbers"] == [rows]
     assert all(answer["function"] == FUNCTION for answer in told.values())
 
