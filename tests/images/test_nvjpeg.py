@@ -114,3 +114,13 @@ def test_a_gpu_without_the_chip_is_named(chip: Chip, gpu: StandInGpu) -> None:
     chip.there = False
     with pytest.raises(ImageError, match=f"{gpu.name} has no JPEG decoder chip"):
         NvJpeg(gpu)
+
+
+def test_where_the_chip_stops_early_nothing_of_the_picture_before_shows(decoder: NvJpeg) -> None:
+    (first,) = decoder([jpeg(30, 40)], 7)
+    assert first
+    end = first.pointer + 30 * first.pitch
+    ctypes.memset(end - 96, 77, 96)
+    (again,) = decoder([jpeg(30, 40)], 7)
+    assert again == first
+    assert ctypes.string_at(end - 96, 96) == bytes(96)

@@ -21,6 +21,8 @@ _STRICT = 1 << 2  # NVJPEG_FLAGS_BITSTREAM_STRICT
 _FANCY = 1 << 5  # NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION: what libjpeg-turbo does
 _RGBI = 5  # NVJPEG_OUTPUT_RGBI: interleaved RGB in the first channel
 _ALIGNED = 256
+_LAST = 3 * 32
+"""Bytes of a picture's end by which the pipeline tells whether the chip came that far."""
 
 
 class _Image(ctypes.Structure):
@@ -108,6 +110,10 @@ class NvJpeg:
         images = (_Image * count)()
         for image, place in zip(images, places, strict=True):
             image.channel[0], image.pitch[0] = place.pointer, place.pitch
+            last = min(
+                _LAST, place.pitch
+            )  # black until the chip writes it: it may stop early, and leave what was there
+            self._gpu.clear(place.pointer + place.size[0] * place.pitch - last, last, stream)
         data = (ctypes.c_char_p * count)(*files)
         lengths = (ctypes.c_size_t * count)(*map(len, files))
         status = nvjpeg.nvjpegDecodeBatched(self._handle, self._state, data, lengths, images, stream)
