@@ -1,8 +1,9 @@
 """All that is claimed of `shapes`, by `detrt` commands: `evaluate_shapes.py CHECKPOINT [--gpu]`.
 
-AP from PyTorch and ONNX Runtime, the sensitivity of its parts, and the AP of each recipe, quantised from the checkpoint
-and from its export; with --gpu also of the FP16 engine and the FP8 engines. What has been measured is kept in OUT, and
-the same command goes on from there.
+AP from PyTorch and ONNX Runtime, the sensitivity of its parts, and the AP of each recipe, calibrated in PyTorch on the
+checkpoint and in ONNX on its export; with --gpu also of the FP16 engine and the FP8 engines. What has been measured is
+kept in OUT, and the same command goes on from there: a GPU machine that can neither export nor quantise takes OUT from
+one that can.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 RECIPES = ("default", "entropy", "safe")
 DETRT = (sys.executable, "-c", "from detrt.cli import main; main()")  # installed or not
-ROUTES = ("checkpoint", "onnx")
+ROUTES = {"onnx": (), "checkpoint": ("--calibrate-in", "torch")}
 
 
 class Steps:
@@ -66,22 +67,30 @@ def main() -> None:
     steps.ap(onnx, "onnxruntime")
     if options.gpu:
         steps.ap(steps.made("shapes.engine", lambda file: ["build", str(onnx), "-o", file]), "fp16-engine")
+    sources = {"onnx": onnx, "checkpoint": checkpoint}
     for precision in ("int8", "fp8"):
-        for route, source in zip(ROUTES, (checkpoint, onnx), strict=True):
-            for recipe in RECIPES:
-                recipe_of(steps, source, f"{precision}-{recipe}-{route}", precision, recipe, engine=options.gpu)
-    sensitivity = ["sensitivity", str(onnx), *steps.calib, *steps.labelled]
-    steps.made("sensitivity.json", lambda file: [*sensitivity, "--json", file])
+        for recipe in RECIPES:
+            for route, source in sources.items():
+                name = f"{precision}-{recipe}-{route}"
+                settings = ["--precision", precision, "--recipe", recipe, *ROUTES[route]]
+                quantized(steps, source, name, settings, engine=options.gpu and precision == "fp8")
+        sensitivity(steps, onnx, precision)
 
 
-def recipe_of(steps: Steps, source: Path, name: str, precision: str, recipe: str, *, engine: bool) -> None:
-    """Quantise and score: INT8 by ONNX Runtime, FP8 too, and as an engine where there is a GPU."""
-    settings = [*steps.calib, "--precision", precision, "--recipe", recipe]
-    model = steps.made(f"{name}.onnx", lambda file: ["quantize", str(source), "-o", file, *settings])
+def quantized(steps: Steps, source: Path, name: str, settings: Sequence[str], *, engine: bool) -> None:
+    """Quantise and score by ONNX Runtime, and as an engine."""
+    command = ["quantize", str(source), *steps.calib, *settings]
+    model = steps.made(f"{name}.onnx", lambda file: [*command, "-o", file])
     steps.ap(model, name)
-    if engine and precision == "fp8":
+    if engine:
         built = steps.made(f"{name}.engine", lambda file: ["build", str(model), "-o", file])
         steps.ap(built, f"{name}-engine")
+
+
+def sensitivity(steps: Steps, onnx: Path, precision: str) -> None:
+    """What each part of the detector costs alone, in AP."""
+    command = ["sensitivity", str(onnx), *steps.calib, *steps.labelled, "--precision", precision]
+    steps.made(f"sensitivity-{precision}.json", lambda file: [*command, "--json", file])
 
 
 def ap_of(path: Path) -> float:
