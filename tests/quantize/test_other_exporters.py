@@ -14,7 +14,7 @@ import transformers
 from detrt.errors import DetrtError
 from detrt.graph.onnx_file import load
 from detrt.graph.trace import traced
-from detrt.quantize import run
+from detrt.quantize import run, search, tuning
 from detrt.quantize.recipe import load_recipe
 from detrt.quantize.workbench import open_workbench
 
@@ -110,6 +110,8 @@ def test_the_search_works_on_an_export_of_transformers(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "FINEST_SEARCH", 0)  # parts of the detector: a tenth of the measurements
+    monkeypatch.setattr(tuning, "TRIED", 1)
+    monkeypatch.setattr(search, "AGAIN", 1)
     bench = open_workbench(_exported(_rtdetrv2(), tmp_path / "theirs.onnx"), [str(photos)], limit=2)
     assert set(bench.groups.values()) == EVERYWHERE | {"value_proj"}
     report = run.quantize(

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 
 from detrt.quantize.agreement import detections_of
-from detrt.quantize.formats import Precision
-from detrt.quantize.price import allowed_points, ap_drop
+from detrt.quantize.price import AP_PER_POINT, allowed_points, ap_drop, measured_rate
 from detrt.quantize.workbench import Workbench
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp8"])
+@pytest.mark.parametrize("rate", AP_PER_POINT.values())
 @pytest.mark.parametrize("doubt", [0.0, 28.0, 60.0])
-def test_points_and_ap_are_each_others_inverse(precision: Precision, doubt: float) -> None:
+def test_points_and_ap_are_each_others_inverse(rate: float, doubt: float) -> None:
     for drop in (0.1, 0.5, 3.0):
-        assert ap_drop(allowed_points(drop, doubt, precision), doubt, precision) == pytest.approx(drop)
+        points = allowed_points(drop, doubt, rate)
+        assert ap_drop(points, doubt, rate) == pytest.approx(drop)
+        assert measured_rate(drop, points, doubt) == pytest.approx(rate)
 
 
 def test_small_losses_count_less_the_less_sure_the_model_is() -> None:
-    drops = [ap_drop(8.0, doubt, "fp8") for doubt in (0.0, 10.0, 30.0, 60.0)]
+    drops = [ap_drop(8.0, doubt, 0.3) for doubt in (0.0, 10.0, 30.0, 60.0)]
     assert all(later < earlier for earlier, later in pairwise(drops))
-    assert ap_drop(4.0, 30.0, "fp8") < 0.3 * ap_drop(8.0, 30.0, "fp8")  # nearly the square
+    assert ap_drop(4.0, 30.0, 0.3) < 0.3 * ap_drop(8.0, 30.0, 0.3)  # nearly the square
 
 
 def test_a_mirrored_photo_is_turned_and_its_boxes_are_turned_back(bench: Workbench) -> None:

@@ -154,6 +154,8 @@ def _print(report: Report) -> None:
     out.print(f"{report.output}: {report.precision.upper()}, {report.macs_share:.1%} of the MACs of Conv and MatMul")
     if judged.ap is not None and judged.float_ap is not None:
         out.print(f"AP {judged.ap:.2f}, the float model's {judged.float_ap:.2f}: {judged.ap - judged.float_ap:+.2f}")
+    elif report.expected_drop is not None:
+        out.print(f"Some {report.expected_drop:.1f} AP less are to be expected; --annotations and --images tell it")
     out.print(
         f"Agreement with the float model on calibration photos: {100 - judged.loss.points:.1f} "
         f"(mean squared change of a detection {judged.loss.change:.2g})"

@@ -25,7 +25,7 @@ from detrt.quantize.engines import EngineVerdict, engine_verdict
 from detrt.quantize.formats import Precision
 from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
-from detrt.quantize.price import allowed_points
+from detrt.quantize.price import AP_PER_POINT, allowed_points, ap_drop, measured_rate
 from detrt.quantize.quantizer import Quantizer, Ranges, Settings
 from detrt.quantize.recipe import Recipe
 from detrt.quantize.search import Effort, Found, search
@@ -35,6 +35,9 @@ from detrt.quantize.tuning import tune_ranges
 from detrt.quantize.workbench import Workbench
 
 Rest = Literal["fp32", "fp16"]
+
+ATTEMPTS = 3
+"""Searches at most, where labels say that the result has lost more than it may."""
 
 FINEST_SEARCH = 3e12
 """Multiply-accumulates of all runs of a sensitivity by product, up to which the search measures products rather than
@@ -74,6 +77,7 @@ class Report:
         target_drop: as asked.
         complete: False where the budget ended the search early.
         judged: measured on the model that ships.
+        expected_drop: AP that a search expects to have lost, without having seen labels; None without a search.
         engine: its engine beside FP16's, or why there is none.
         seconds: of the whole.
     """
@@ -89,6 +93,7 @@ class Report:
     target_drop: float | None
     complete: bool
     judged: Judged
+    expected_drop: float | None
     engine: EngineVerdict | str
     seconds: float
 
@@ -123,7 +128,8 @@ def quantize(
             looks at calibration photos alone.
         budget: seconds after which the search tries no more.
         rest: type of everything that is not quantised.
-        labelled: photos with boxes to judge the result on; the search does not see them.
+        labelled: photos with boxes to judge the result on. A search does not see them, but where the result has lost
+            more than it may, it is made again with the price of agreement that was measured, twice at most.
         judge_engine: build it as an engine and time that beside FP16's, where a GPU is.
         checkpoint: what the model was exported from, to have its ranges calibrated in PyTorch by ModelOpt's quantisers.
         progress: told of every stage.
@@ -133,7 +139,6 @@ def quantize(
         DetrtError: see `open_workbench`; or activations are not finite, or ModelOpt is missing or fails.
     """
     started = time.monotonic()
-    found: Found | None = None
     if checkpoint:
         if target_drop is not None:
             raise UsageError(
@@ -141,26 +146,27 @@ def quantize(
                 "Leave out --calibrate-in torch, or --target-drop.",
             )
         recipe = _for_torch(recipe)
-    if recipe.placement == "modelopt" and not recipe.mend:
-        calibration = recipe.modelopt_calibration
-        model = quantized_by_modelopt(bench.float_model, bench.contract, bench.photos, precision, calibration)
-        keys = placed_by_modelopt(model, bench.products)
-    else:
-        settings = recipe.settings(precision)
-        if target_drop is not None:
-            quantizer, found = _searched(bench, settings, target_drop, started + budget, progress)
-            keys = found.keys
-        else:
-            keys = _placed(bench, recipe, precision)
-            given = _in_torch(bench, checkpoint, keys, settings, progress) if checkpoint else None
-            quantizer = bench.quantizer(settings, progress, given=given)
-        model = quantizer.model(keys) if keys else bench.graph.model
-    if rest == "fp16":
-        model = _halved(model, bench, progress)
     contract = bench.contract.replaced(calibration=f"{precision}, recipe {recipe.name}, {bench.photos.choice}")
-    model = onnx_file.with_contract(model, contract)
-    onnx_file.save(model, output)
-    judged = _judged(bench, output, model, contract, labelled, progress)
+    rate = AP_PER_POINT[precision]
+    for attempt in range(1, ATTEMPTS + 1):
+        found: Found | None = None
+        if target_drop is not None and (recipe.placement == "detrt" or recipe.mend):
+            settings = recipe.settings(precision)
+            quantizer, found = _searched(bench, settings, target_drop, rate, started + budget, progress)
+            keys = found.keys
+            model = quantizer.model(keys) if keys else bench.graph.model
+        else:
+            model, keys = _by_recipe(bench, recipe, precision, checkpoint, progress)
+        if rest == "fp16":
+            model = _halved(model, bench, progress)
+        model = onnx_file.with_contract(model, contract)
+        onnx_file.save(model, output)
+        judged = _judged(bench, output, model, contract, labelled, progress)
+        drop = judged.ap_drop
+        late = attempt == ATTEMPTS or time.monotonic() - started > budget
+        if found is None or not found.keys or drop is None or target_drop is None or drop <= target_drop or late:
+            break
+        rate = measured_rate(drop, judged.loss.points, bench.doubt(Effort().whole_photos))
     report = Report(
         output=str(output),
         precision=precision,
@@ -173,6 +179,7 @@ def quantize(
         target_drop=target_drop,
         complete=found.complete if found else True,
         judged=judged,
+        expected_drop=_expected(bench, judged, rate) if found else None,
         engine=engine_verdict(output, bench.source, labelled, rest_is_fp16=rest == "fp16", progress=progress)
         if judge_engine
         else "No engine was asked for.",
@@ -182,8 +189,26 @@ def quantize(
     return report
 
 
+def _expected(bench: Workbench, judged: Judged, rate: float) -> float:
+    return ap_drop(judged.loss.points, bench.doubt(Effort().whole_photos), rate)
+
+
+def _by_recipe(
+    bench: Workbench, recipe: Recipe, precision: Precision, checkpoint: Path | None, progress: Progress
+) -> tuple[onnx.ModelProto, frozenset[str]]:
+    """The quantised model and what is quantised in it, as the recipe says."""
+    if recipe.placement == "modelopt" and not recipe.mend:
+        calibration = recipe.modelopt_calibration
+        model = quantized_by_modelopt(bench.float_model, bench.contract, bench.photos, precision, calibration)
+        return model, placed_by_modelopt(model, bench.products)
+    settings, keys = recipe.settings(precision), _placed(bench, recipe, precision)
+    given = _in_torch(bench, checkpoint, keys, settings, progress) if checkpoint else None
+    quantizer = bench.quantizer(settings, progress, given=given)
+    return quantizer.model(keys) if keys else bench.graph.model, keys
+
+
 def _searched(
-    bench: Workbench, settings: Settings, target_drop: float, ends: float, progress: Progress
+    bench: Workbench, settings: Settings, target_drop: float, rate: float, ends: float, progress: Progress
 ) -> tuple[Quantizer, Found]:
     """Measure each part alone, mend its ranges where that helps, and find what to leave out."""
     effort = Effort()
@@ -200,7 +225,7 @@ def _searched(
         progress=progress,
     )
     quantizer = bench.quantizer(settings, choices=choices)
-    allowed = allowed_points(target_drop, bench.doubt(effort.whole_photos, progress), settings.precision)
+    allowed = allowed_points(target_drop, bench.doubt(effort.whole_photos, progress), rate)
     effort = replace(effort, seconds=ends - time.monotonic())
     return quantizer, search(bench.losses(quantizer), alone, allowed, effort, progress=progress)
 

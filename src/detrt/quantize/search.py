@@ -1,23 +1,24 @@
 """The most that can be quantised for an allowed loss.
 
-Parts are left out in the order of what they cost alone by what they save, as many as it
-takes, found by bisection; then those that turn out to have cost nothing come back. Every decision follows from
-measured numbers on the same photos, so a second run finds the same, and the clock can only end the last step early.
+Parts are left out in the order of what they cost alone by what they save, as many as it takes, found by bisection. Then
+they come back: the quietest, as many at once as fit, since a part that hardly multiplies is left out early however
+little it costs; and the largest one by one. Every decision follows from measured numbers on the same photos, so a
+second run finds the same, and the clock can only end the last step early.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from detrt.progress import Progress, silent
 from detrt.quantize.measure import Losses
 from detrt.quantize.sensitivity import PartLoss
 
-AGAIN = 12
-"""How many of the parts left out are tried once more, largest first; the others save next to nothing."""
+AGAIN = 8
+"""How many of the parts left out are tried once more alone, largest first; the others save next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,37 +66,42 @@ def search(
         progress: told of every candidate.
     """
     ends = time.monotonic() + effort.seconds
-    everything = frozenset[str]().union(*(found.part.keys for found in alone))
+    everything = _keys(alone)
     order = sorted(alone, key=lambda found: (-_cost(found), found.part.name))
-    steps = math.ceil(math.log2(len(order) + 1)) + 1
 
-    def loss_without(count: int) -> float:
-        kept = everything - frozenset[str]().union(*(found.part.keys for found in order[:count]))
-        return losses.of(kept, effort.whole_photos).points if kept else 0.0
+    def fits(kept: frozenset[str]) -> bool:
+        return not kept or losses.of(kept, effort.whole_photos).points <= allowed
 
-    low, high, tried = 0, len(order), 0
-    while low < high:
-        middle = 0 if not tried else (low + high) // 2  # everything first: often that is the answer
-        tried += 1
-        progress("Searching", tried, steps)
-        if loss_without(middle) <= allowed:
-            high = middle
-        else:
-            low = middle + 1
-    out = list(order[:high])
-    kept = everything - frozenset[str]().union(*(found.part.keys for found in out))
+    def least(most: int, kept_at: Callable[[int], frozenset[str]], stage: str) -> int:
+        """The least count at which what is kept fits; `most` without asking."""
+        low, high, tried = 0, most, 0
+        while low < high:
+            middle = 0 if not tried else (low + high) // 2  # nothing left out first: often that is the answer
+            tried += 1
+            progress(stage, tried, math.ceil(math.log2(most + 1)) + 1)
+            low, high = (low, middle) if fits(kept_at(middle)) else (middle + 1, high)
+        return high
+
+    count = least(len(order), lambda count: everything - _keys(order[:count]), "Searching")
+    out = sorted(order[:count], key=lambda found: (-found.loss.change, found.part.name))
+    out = out[: least(len(out), lambda count: everything - _keys(out[:count]), "Taking back the quietest")]
+    kept = everything - _keys(out)
     complete = True
     again = sorted(out, key=lambda one: (-one.part.macs, one.part.name))[:AGAIN]
     for number, found in enumerate(again, start=1):
         if time.monotonic() > ends:
             complete = False
             break
-        if losses.of(kept | found.part.keys, effort.whole_photos).points <= allowed:
+        if fits(kept | found.part.keys):
             kept |= found.part.keys
             out.remove(found)
         progress("Trying again what was left out", number, len(again))
     loss = losses.of(kept, effort.whole_photos).points if kept else 0.0
     return Found(kept, tuple(out), loss, tuple(alone), complete, losses.measured)
+
+
+def _keys(parts: Sequence[PartLoss]) -> frozenset[str]:
+    return frozenset[str]().union(*(found.part.keys for found in parts))
 
 
 def _cost(found: PartLoss) -> float:
