@@ -30,6 +30,7 @@ DAMPING = 0.01
 SWEEPS = 2
 """Of the descent. The first gains most, a third next to nothing."""
 
+_AT_ONCE = 2**22  # numbers that are rounded at once, to bound memory
 _BLOCK = 128  # columns whose errors are spread at once
 
 
@@ -47,18 +48,29 @@ def round_compensated(rows: Array, scales: Array, covariance: Doubles, target: F
         scales: (outputs,) float32, one of `target.stretches` times those given.
     """
     order = np.argsort(-np.diagonal(covariance), kind="stable")  # what matters most has the most to lean on
-    wanted, spread = rows[:, order].astype(np.float64), _error_spread(covariance[np.ix_(order, order)])
-    best, rounded, chosen = np.full(len(rows), np.inf), np.zeros_like(wanted), scales
-    for stretch in target.stretches:
-        stretched = (scales * stretch).astype(np.float32)
-        tried = _rounded_in_turn(wanted, stretched, spread, target)
-        error = _output_error(tried - wanted, covariance[np.ix_(order, order)])
-        better = error < best
-        best, chosen = np.where(better, error, best), np.where(better, stretched, chosen)
-        rounded[better] = tried[better]
-    restored = np.empty_like(rounded)
-    restored[:, order] = rounded
-    return target.encode(_descended(restored, rows, chosen, covariance, target), chosen[:, None]), chosen
+    ordered = covariance[np.ix_(order, order)]
+    spread = _error_spread(ordered)
+    rounded, chosen = np.empty(rows.shape), np.empty_like(scales)
+    together = max(1, _AT_ONCE // (len(target.stretches) * rows.shape[1]))
+    for start in range(0, len(rows), together):
+        some = slice(start, start + together)
+        best, chosen[some] = _best_placed(
+            rows[some][:, order].astype(np.float64), scales[some], ordered, spread, target
+        )
+        rounded[some][:, order] = best
+    return target.encode(_descended(rounded, rows, chosen, covariance, target), chosen[:, None]), chosen
+
+
+def _best_placed(
+    wanted: Doubles, scales: Array, covariance: Doubles, spread: Doubles, target: Format
+) -> tuple[Doubles, Array]:
+    """The rows rounded on the grid that errs least for each, and its scales."""
+    stretches = np.array(target.stretches, np.float32)
+    tried_scales = (stretches[:, None] * scales).reshape(-1)
+    tried = _rounded_in_turn(np.tile(wanted, (len(stretches), 1)), tried_scales, spread, target)
+    errors = _output_error(tried - np.tile(wanted, (len(stretches), 1)), covariance).reshape(len(stretches), -1)
+    best = errors.argmin(0) * len(wanted) + np.arange(len(wanted))
+    return tried[best], tried_scales[best]
 
 
 def _rounded_in_turn(wanted: Doubles, scales: Array, spread: Doubles, target: Format) -> Doubles:
