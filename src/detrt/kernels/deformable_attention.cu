@@ -1,9 +1,8 @@
 // Multi-scale deformable attention in one kernel: deformable_attention.h.
 //
 // What it costs is reading: 48 cells of 64 bytes for each head of each query in RT-DETRv2-R18 in FP16, from places that
-// only the data know. So a thread first asks where its samples lie, for several at once, then for all of their cells, 16
-// bytes each, and only then turns to the softmax and the sums. Divisions go without their usual branches, which would
-// make each point wait for the one before.
+// only the data know. So a thread asks for all four cells of a point at once, 16 bytes each, and keeps no more than that,
+// so that many threads are there to ask. Divisions go without their usual branches.
 //
 // A group of lanes makes one head of one query: a row of 1, 2, 4 or 8 lanes reads a cell, each lane its piece of the
 // channels, and four such rows share the points: row r takes points r, r + 4, ... Every lane works out its own points:
@@ -24,7 +23,7 @@ namespace attention {
 
 constexpr int kRows = 4;         // of lanes that share the points of a head
 constexpr int kMostAcross = 8;   // lanes of such a row; more channels take more turns
-constexpr int kAtOnce = 3;       // points of which a lane asks for the cells before it needs the first
+constexpr int kBlocks = 8;       // that a multiprocessor is to hold: 64 registers a thread
 constexpr unsigned kAll = 0xffffffffu;
 constexpr float kLowest = -3.402823466e38f;  // of FP32: differences from it are numbers, unlike those from -infinity
 
@@ -79,15 +78,6 @@ __device__ inline float quotient(float a, int b) {
     return __fmaf_rn(__fmaf_rn(-close, whole, a), inverse, close);
 }
 
-// What a lane reads for one of its points.
-template <typename Number, typename Sampling, int N>
-struct Sample {
-    float logit;
-    Pack<Sampling, 2> offset;
-    float weights[4];          // of the four cells
-    Pack<Number, N> cells[4];  // zeros where the weight is 0: nothing is read there
-};
-
 template <typename Number, typename Sampling, int N>
 __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
     const int pieces = problem.head_dim / N;
@@ -132,62 +122,44 @@ __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
         const Number* const channels = map + min(piece, pieces - 1) * N;
         float largest = kLowest, total = 0, sums[N] = {};
         Cursor cursor(problem);
-        for (int first_point = 0; first_point < points; first_point += kRows * kAtOnce) {
-            Sample<Number, Sampling, N> samples[kAtOnce] = {};
+        for (int point = row; point < points; point += kRows) {
+            const float logit = to_float(logits[point]);
+            const Pack<Sampling, 2> offset = offsets[point];
+            const DetrtLevel& level = cursor.to(point, problem);
+            const int extent[2] = {level.width, level.height};
+            Pair pairs[2];
 #pragma unroll
-            for (int i = 0; i < kAtOnce; ++i) {
-                const int point = first_point + i * kRows + row;
-                samples[i].logit = kLowest;
-                if (point < points) {
-                    samples[i].logit = to_float(logits[point]);
-                    samples[i].offset = offsets[point];
-                }
+            for (int axis = 0; axis < 2; ++axis) {
+                const bool box = problem.reference_size == 4;
+                const float unit = quotient(box ? size[axis] : 1.0f, box ? level.points : extent[axis]);
+                const float place = centre[axis] + to_float(offset.numbers[axis]) * unit;
+                pairs[axis] = problem.discrete ? Pair::nearest(place, extent[axis]) : Pair::around(place, extent[axis]);
             }
+            const long long first_cell = cursor.first + pairs[1].first * level.width + pairs[0].first;
+            float weights[4];
+            Kept<Number, N> cells[4] = {};  // zeros where the weight is 0: nothing is read there
 #pragma unroll
-            for (int i = 0; i < kAtOnce; ++i) {
-                const int point = first_point + i * kRows + row;
-                if (point >= points) break;
-                auto& sample = samples[i];
-                const DetrtLevel& level = cursor.to(point, problem);
-                const int extent[2] = {level.width, level.height};
-                Pair pairs[2];
-#pragma unroll
-                for (int axis = 0; axis < 2; ++axis) {
-                    const bool box = problem.reference_size == 4;
-                    const float unit = quotient(box ? size[axis] : 1.0f, box ? level.points : extent[axis]);
-                    const float place = centre[axis] + to_float(sample.offset.numbers[axis]) * unit;
-                    pairs[axis] = problem.discrete ? Pair::nearest(place, extent[axis]) : Pair::around(place, extent[axis]);
-                }
-                const long long cell = cursor.first + pairs[1].first * level.width + pairs[0].first;
-#pragma unroll
-                for (int corner = 0; corner < 4; ++corner) {
-                    const int right = corner % 2, below = corner / 2;
-                    sample.weights[corner] = pairs[0].weights[right] * pairs[1].weights[below];
-                    if (sample.weights[corner] != 0)
-                        sample.cells[corner] = *reinterpret_cast<const Pack<Number, N>*>(
-                            channels + (cell + below * level.width + right) * cell_size);
-                }
+            for (int corner = 0; corner < 4; ++corner) {
+                const int right = corner % 2, below = corner / 2;
+                weights[corner] = pairs[0].weights[right] * pairs[1].weights[below];
+                if (weights[corner] != 0)
+                    cells[corner] = *reinterpret_cast<const Kept<Number, N>*>(
+                        channels + (first_cell + below * level.width + right) * cell_size);
             }
 
-            float met = largest;
-#pragma unroll
-            for (int i = 0; i < kAtOnce; ++i) met = fmaxf(met, samples[i].logit);
+            const float met = fmaxf(largest, logit);
             const float shrink = expf(largest - met);
             largest = met;
             total *= shrink;
 #pragma unroll
             for (int n = 0; n < N; ++n) sums[n] *= shrink;
+            const float weight = expf(logit - largest);
+            total += weight;
 #pragma unroll
-            for (int i = 0; i < kAtOnce; ++i) {
-                if (first_point + i * kRows + row >= points) break;
-                const float weight = expf(samples[i].logit - largest);
-                total += weight;
+            for (int corner = 0; corner < 4; ++corner) {
+                const float share = weight * weights[corner];
 #pragma unroll
-                for (int corner = 0; corner < 4; ++corner) {
-                    const float share = weight * samples[i].weights[corner];
-#pragma unroll
-                    for (int n = 0; n < N; ++n) sums[n] += share * to_float(samples[i].cells[corner].numbers[n]);
-                }
+                for (int n = 0; n < N; ++n) sums[n] += share * cells[corner][n];
             }
         }
 
@@ -216,7 +188,7 @@ __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
 }  // namespace detrt
 
 #define DETRT_KERNEL(NUMBER, SAMPLING, WIDTH, N)                                                               \
-    extern "C" __global__ void __launch_bounds__(DETRT_DEFORMABLE_ATTENTION_THREADS)                           \
+    extern "C" __global__ void __launch_bounds__(DETRT_DEFORMABLE_ATTENTION_THREADS, detrt::attention::kBlocks) \
         detrt_deformable_attention_##NUMBER##_##SAMPLING##_##WIDTH(                                            \
             const __grid_constant__ DetrtDeformableAttention problem) {                                        \
         detrt::attention::deformable_attention<detrt::NUMBER, detrt::SAMPLING, N>(problem);                    \

@@ -16,19 +16,37 @@ struct bfloat16 {
     unsigned short bits;
 };
 
+__device__ inline float to_float(float32 number) { return number; }
+__device__ inline float to_float(float16 number) { return from_half_bits(number.bits); }
+__device__ inline float to_float(bfloat16 number) { return __uint_as_float(static_cast<unsigned>(number.bits) << 16); }
+
 // N numbers that are read or written in one piece, where they lie on a multiple of their size.
 template <typename Number, int N>
 struct alignas(sizeof(Number) * N) Pack {
     Number numbers[N];
 };
 
+// The same, kept for later: halves in whole words. Kept one by one, the compiler takes them apart behind each read, in the
+// same registers, so that every read waits for the one before.
+template <typename Number, int N, bool Halves = sizeof(Number) == 2 && N % 2 == 0>
+struct alignas(sizeof(Number) * N) Kept {
+    Number numbers[N];
+
+    __device__ float operator[](int n) const { return to_float(numbers[n]); }
+};
+
+template <typename Number, int N>
+struct alignas(sizeof(Number) * N) Kept<Number, N, true> {
+    unsigned words[N / 2];
+
+    __device__ float operator[](int n) const {
+        return to_float(Number{static_cast<unsigned short>(words[n / 2] >> 16 * (n % 2))});
+    }
+};
+
 // How many numbers make the 16 bytes that a thread reads at most.
 template <typename Number>
 constexpr int kWide = 16 / sizeof(Number);
-
-__device__ inline float to_float(float32 number) { return number; }
-__device__ inline float to_float(float16 number) { return from_half_bits(number.bits); }
-__device__ inline float to_float(bfloat16 number) { return __uint_as_float(static_cast<unsigned>(number.bits) << 16); }
 
 // The nearest number of the type; halfway, the even one.
 __device__ inline void set(float32& number, float value) { number = value; }
