@@ -44,7 +44,7 @@ class PluginSampling(Sampling):
         cells, width = sum(height * width for height, width in self.shapes), value.shape[1]
         attended = cast(
             Tensor,
-            _DeformableAttention.apply(
+            _DeformableAttention.apply(  # type: ignore[no-untyped-call]
                 value.reshape(-1, cells, width),
                 boxes.reshape(-1, self.queries, 4),
                 self.sampling_offsets(query).reshape(-1, self.queries, 2 * self.heads * self.total),
