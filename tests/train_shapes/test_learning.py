@@ -161,25 +161,31 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 
 @pytest.mark.slow
-def test_a_few_pictures_are_learnt_and_the_state_goes_on(tmp_path: Path) -> None:
+def test_a_picture_is_learnt_and_the_state_goes_on(tmp_path: Path) -> None:
     torch.manual_seed(4)
-    pool = Pool(2, 64, workers=1, seed=[2])
+    pool = Pool(1, 64, workers=1, seed=[2])
     pool.start(0.0)
     pool.close()
     learner = Learner(TINY, Plan(minutes=1, batch=2), CPU)
     batches = Batches(pool, 2, CPU, [1])
-    totals = []
-    for _ in range(12):
-        learner.learn(batches, 1e-3)
-        totals.append(sum(learner.terms().values()))
-    assert np.mean(totals[-3:]) < 0.95 * np.mean(totals[:3])
+
+    def total() -> float:
+        """The losses by the same spoilt objects and turns each time, learning nothing."""
+        torch.manual_seed(9)
+        learner.learn(batches, 0.0)
+        return sum(learner.terms().values())
+
+    before = total()
+    for _ in range(8):
+        learner.learn(batches, 2e-3)
+    assert total() < 0.9 * before
 
     save_state(tmp_path / "state", learner.state(), {"seconds": 3.0})
     state, progress = load_state(tmp_path / "state")
     again = Learner(TINY, Plan(minutes=1, batch=2), CPU)
     again.load(state)
     assert progress == {"seconds": 3.0}
-    assert again.step == 12
+    assert again.step == 10
     for one, other in zip(again.average.parameters(), learner.average.parameters(), strict=True):
         assert torch.equal(one, other)
     again.learn(batches, 1e-3)
