@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -24,6 +23,7 @@ from detrt.plugins.embedded import FUNCTION, Embedded, embedded_attention, embed
 from detrt.plugins.offsets import OffsetsOperation
 from detrt.plugins.operation import Operation, View
 from detrt.runtime import cuda
+from tests.plugins.judged import require_right
 from tests.plugins.nodes import Node, attention_node, offsets_node
 
 BUILT = Path(__file__).parents[2] / ".gpu" / "plugins"
@@ -81,7 +81,7 @@ def test_python_plugins_launch_what_the_operator_means(kind: str, name: str) -> 
     operation.prepare()
     operation.enqueue(views(inputs), views(outputs), stream.handle)
     stream.synchronize()
-    require_right(outputs, node)
+    require_right(node, inputs, outputs)
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
@@ -99,7 +99,7 @@ def test_python_plugins_are_right_in_a_cuda_graph(kind: str, name: str) -> None:
     torch.cuda.synchronize()
     graph.launch(stream.handle)
     stream.synchronize()
-    require_right(outputs, node)
+    require_right(node, inputs, outputs)
 
 
 @pytest.mark.parametrize("name", ATTENTION)
@@ -114,7 +114,7 @@ def test_embedded_attention_is_launched_as_tensorrt_does(name: str, element: Ele
     made = embedded_attention(operation, inputs[0].shape[2], 4, element, Element.float32, cuda.gpu().capability)
     threads = batch * queries * made.threads_per_row
     start(made, (-(-threads // made.launch.threads), 1), inputs, (batch, queries), outputs)
-    require_right(outputs, node, 1e-5 if element is Element.float32 else 4e-3)
+    require_right(node, inputs, outputs)
 
 
 @pytest.mark.parametrize("name", OFFSETS)
@@ -125,7 +125,7 @@ def test_embedded_offsets_are_launched_as_tensorrt_does(name: str) -> None:
     made = embedded_offsets(operation, Element.int8, Element.float32, cuda.gpu().capability)
     rows = inputs[0].numel() // operation.depth
     start(made, (-(-rows // ROWS), made.launch.grid[1]), inputs, (rows,), outputs)
-    require_right(outputs, node)
+    require_right(node, inputs, outputs)
 
 
 def case_of(kind: str, name: str) -> tuple[Operation, Node]:
@@ -143,11 +143,6 @@ def on_gpu(node: Node) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
 
 def views(tensors: Sequence[torch.Tensor]) -> list[View]:
     return [View(t.data_ptr(), tuple(t.shape), Element[str(t.dtype).removeprefix("torch.")]) for t in tensors]
-
-
-def require_right(outputs: Sequence[torch.Tensor], node: Node, tolerance: float = 1e-5) -> None:
-    for found, wanted in zip(outputs, node.expected(), strict=True):
-        np.testing.assert_allclose(found.float().cpu().numpy(), wanted, rtol=0, atol=tolerance)
 
 
 def start(

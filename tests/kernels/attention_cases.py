@@ -166,13 +166,6 @@ def _nearest(maps: Tensor, places: Tensor) -> Tensor:
 def check_attention_case(case: AttentionCase, device: str, run: Run) -> float:
     """Largest error of a case, of what is allowed.
 
-    Values are in -2..2, and u is 2^-24. Allowed is what FP32 must be allowed, and the last rounding:
-
-    - sums of p products of weights that add up to 1, each weight an exponential of 4 u, scaled anew and divided by
-      their sum, which is as wrong: 2 (16 + p) u of the largest value;
-    - of places, which count in maps and lie around 1, an ulp of 1: as many cells as the map is long, along two axes,
-      with 4 from a cell to the next. Discrete places are exact here (see `numbers_of`), so that the cell is the same.
-
     Raises:
         AssertionError: it is larger.
     """
@@ -180,10 +173,27 @@ def check_attention_case(case: AttentionCase, device: str, run: Run) -> float:
     memory = Poisoned((case.batch, case.queries, case.heads, case.head_dim), getattr(torch, case.element.name), device)
     attended(case, numbers, run, memory.tensor)
     memory.check()
+    return check_attention(case, numbers, memory.tensor)
+
+
+def check_attention(case: AttentionCase, numbers: Numbers, found: Tensor) -> float:
+    """Largest error of a result, of what is allowed.
+
+    With v the largest of the values and u = 2^-24, allowed is what FP32 must be allowed, and the last rounding:
+
+    - sums of p products of weights that add up to 1, each weight an exponential of 4 u, scaled anew and divided by
+      their sum, which is as wrong: 2 (16 + p) u v;
+    - of places, which count in maps and lie around 1, an ulp of 1: as many cells as the map is long, along two axes,
+      with 2 v from a cell to the next. Discrete places are exact (see `numbers_of`), so that the cell is the same.
+
+    Raises:
+        AssertionError: it is larger.
+    """
     expected = reference(case, numbers)
-    of_sums = 2.0**-22 * (16 + sum(case.points))
-    of_places = 0.0 if case.discrete else 2.0**-20 * max(map(max, case.shapes))
-    allowed = of_sums + of_places + expected.abs() * _HALF_ULP[memory.tensor.dtype]
-    worst = float(((memory.tensor.double() - expected).abs() / allowed).max())
+    largest = float(numbers.value.abs().max())
+    of_sums = 2.0**-23 * (16 + sum(case.points))
+    of_places = 0.0 if case.discrete else 2.0**-21 * max(map(max, case.shapes))
+    allowed = largest * (of_sums + of_places) + expected.abs() * _HALF_ULP[found.dtype]
+    worst = float(((found.double() - expected).abs() / allowed).max())
     assert worst <= 1, f"{worst} of what is allowed: {case}"
     return worst
