@@ -1,6 +1,6 @@
 """Other sizes of tiles and blocks than the ones chosen: how long each takes at batch 1 and 16, in one run.
 
-The first of each list is what the sources say (but for `BLOCKS`, which they leave to the compiler).
+The first of each list is what the sources say.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ PROJECTION = [  # a block's rows, its columns, and a warp's columns in eights
     for rows, columns, tiles in ((32, 32, 2), (16, 32, 2), (16, 16, 2), (64, 32, 2), (16, 32, 4), (64, 32, 4))
 ]
 ATTENTION = [  # and how many blocks a multiprocessor is to hold at least: fewer registers for each thread
-    {"THREADS": threads, "ROWS": rows, "ONCE": once, "BLOCKS": blocks}
-    for threads, rows, once, blocks in ((128, 4, 3, 1), (128, 4, 3, 5), (64, 4, 3, 1), (128, 4, 1, 8), (128, 2, 3, 1))
+    {"THREADS": threads, "ROWS": rows, "BLOCKS": blocks}
+    for threads, rows, blocks in ((128, 4, 8), (64, 4, 16), (256, 4, 4), (128, 2, 8), (128, 4, 10), (128, 4, 6))
 ]
 
 
@@ -47,8 +47,7 @@ class Variant:
             source = re.sub(r"^DETRT_KERNEL\((?!int8, float32).*\)$", "", source, flags=re.MULTILINE)
         else:
             source = source.replace("kRows = 4;", f"kRows = {chosen['ROWS']};")
-            source = source.replace("kAtOnce = 3;", f"kAtOnce = {chosen['ONCE']};")
-            source = source.replace("ATTENTION_THREADS) ", f"ATTENTION_THREADS, {chosen['BLOCKS']}) ")
+            source = source.replace("kBlocks = 8;", f"kBlocks = {chosen['BLOCKS']};")
             source = re.sub(r"^DETRT_KERNELS\((?!(float16|float32), \1).*\)$", "", source, flags=re.MULTILINE)
             source = re.sub(r"^    DETRT_KERNEL\(NUMBER, SAMPLING, narrow.*$", "", source, flags=re.MULTILINE)
         major, minor = torch.cuda.get_device_capability()
