@@ -137,13 +137,13 @@ __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
             }
             const long long first_cell = cursor.first + pairs[1].first * level.width + pairs[0].first;
             float weights[4];
-            Kept<Number, N> cells[4] = {};  // zeros where the weight is 0: nothing is read there
+            Kept<Number, N> read[4] = {};  // zeros where the weight is 0: nothing is read there
 #pragma unroll
             for (int corner = 0; corner < 4; ++corner) {
                 const int right = corner % 2, below = corner / 2;
                 weights[corner] = pairs[0].weights[right] * pairs[1].weights[below];
                 if (weights[corner] != 0)
-                    cells[corner] = *reinterpret_cast<const Kept<Number, N>*>(
+                    read[corner] = *reinterpret_cast<const Kept<Number, N>*>(
                         channels + (first_cell + below * level.width + right) * cell_size);
             }
 
@@ -159,7 +159,7 @@ __device__ void deformable_attention(const DetrtDeformableAttention& problem) {
             for (int corner = 0; corner < 4; ++corner) {
                 const float share = weight * weights[corner];
 #pragma unroll
-                for (int n = 0; n < N; ++n) sums[n] += share * cells[corner][n];
+                for (int n = 0; n < N; ++n) sums[n] += share * read[corner][n];
             }
         }
 
