@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[1] / "shared"
+
+os.environ.pop("COLUMNS", None)  # pytest-xdist hands the width of its terminal on, and tables would be cut to it
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -20,6 +24,23 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).parts[0]))
         if isinstance(item, pytest.Function) and "shared" in item.fixturenames:
             item.add_marker("shared")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_found() -> Iterator[None]:
+    """Undo the logging that a command set up."""
+    for logger in _loggers():
+        logger.disabled, logger.propagate = False, True
+    top = logging.getLogger("detrt")
+    level, handlers = top.level, top.handlers[:]
+    yield
+    top.setLevel(level)
+    top.handlers[:] = handlers
+
+
+def _loggers() -> list[logging.Logger]:
+    known = logging.root.manager.loggerDict
+    return [logging.getLogger(name) for name in [*known] if name.partition(".")[0] == "detrt"]
 
 
 @pytest.fixture(scope="session")
