@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tools.train_shapes.judge import validation_scene
+from tools.train_shapes.outlines import CLASSES
 
 from detrt.cli import exit_codes
 from detrt.graph.onnx_file import save
@@ -110,3 +113,20 @@ def test_the_contract_can_be_stated(detrt: Command, model: Path, photos: Path, t
     assert done.out.endswith("1 cat, 1 cup, 1 dog\n")
     (row,) = map(json.loads, (tmp_path / "found.jsonl").read_text().splitlines())
     assert row["detections"][0]["score"] == pytest.approx(0.9 + 80 * 0.1, abs=0.01)
+
+
+def test_checkpoint_is_exported_once_and_then_run(
+    detrt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model that is built in finds every object of a drawn picture; for the second run PyTorch may be gone."""
+    monkeypatch.setenv("DETRT_CACHE", str(tmp_path / "cache"))
+    drawn = validation_scene(1)
+    Image.fromarray(drawn.pixels).save(tmp_path / "drawn.png")
+    first = detrt("predict", "shapes", tmp_path / "drawn.png", "--json", tmp_path / "found.jsonl")
+    assert first.code == exit_codes.OK
+    found = json.loads((tmp_path / "found.jsonl").read_text())["detections"]
+    assert sorted(row["name"] for row in found) == sorted(CLASSES[label] for label in drawn.labels)
+    (made,) = (tmp_path / "cache").rglob("*.onnx")
+    monkeypatch.setitem(sys.modules, "detrt.graph.export_file", None)
+    assert detrt("predict", made.parent / made.name, tmp_path / "drawn.png").code == exit_codes.OK
+    assert detrt("predict", "shapes", tmp_path / "drawn.png").out == first.out

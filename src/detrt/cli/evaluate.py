@@ -11,6 +11,7 @@ from rich.table import Table
 
 from detrt.cli import options
 from detrt.cli.app import app
+from detrt.cli.checkpoints import runnable
 from detrt.cli.console import err, out, progress_bars, time_summary
 from detrt.errors import UsageError
 
@@ -27,7 +28,7 @@ EXAMPLES = """
 def evaluate(
     annotations: Annotated[Path, typer.Option(metavar="JSON", help="COCO's instances file.")],
     images: Annotated[Path, typer.Option(metavar="DIR", help="The folder of its photos.")],
-    model: Annotated[str | None, typer.Argument(help="An ONNX file, an engine, or a name of `detrt models`.")] = None,
+    model: Annotated[str | None, typer.Argument(help=options.ANY_MODEL)] = None,
     results: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Score this COCO result file instead of a model.")
     ] = None,
@@ -60,7 +61,7 @@ def evaluate(
         if per_class:
             out.print(_table(scores.by_class))
         return
-    file = resolve_model(model)
+    file = runnable(resolve_model(model), purpose="Running a checkpoint")
     model_hash = sha256_of(file)
     journal = journal_of(model_hash, annotations, images)
     with Detector.open(file, device=device, overrides=options.contract_overrides(contract)) as detector:

@@ -13,6 +13,8 @@ from detrt.contract import ResizeRule
 from detrt.errors import UsageError
 
 Model = Annotated[str, typer.Argument(help="An ONNX file, an engine, or a name that `detrt models` lists.")]
+ANY_MODEL = "An ONNX file, an engine, a checkpoint, or a name that `detrt models` lists."
+AnyModel = Annotated[str, typer.Argument(help=ANY_MODEL)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Photos a run of the network.")]
 Contract = Annotated[

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from detrt.cli import exit_codes, options
 from detrt.cli.app import app
+from detrt.cli.checkpoints import runnable
 from detrt.cli.console import err, out, progress_bars, time_summary
 
 EXAMPLES = """
@@ -24,7 +25,7 @@ EXAMPLES = """
 
 @app.command(epilog=EXAMPLES)
 def predict(
-    model: options.Model,
+    model: options.AnyModel,
     sources: Annotated[list[str], typer.Argument(help="Photos, folders, globs in quotes, videos.")],
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score to show.")] = 0.4,
     classes: Annotated[str | None, typer.Option(help="Only these, by name or label: person,dog.")] = None,
@@ -45,7 +46,8 @@ def predict(
 
     files = find_files(sources)
     failed: list[Outcome] = []
-    with Detector.open(resolve_model(model), device=device, overrides=options.contract_overrides(contract)) as detector:
+    path = runnable(resolve_model(model), purpose="Running a checkpoint")
+    with Detector.open(path, device=device, overrides=options.contract_overrides(contract)) as detector:
         names = detector.contract.class_names
         sinks: list[Sink] = [JsonLines(json, names)] if json else []
         sinks += [Pictures(save, names)] if save else []

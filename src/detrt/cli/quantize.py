@@ -11,6 +11,7 @@ from rich.table import Table
 
 from detrt.cli import options
 from detrt.cli.app import app
+from detrt.cli.checkpoints import runnable
 from detrt.cli.console import err, out, progress_bars
 from detrt.errors import ImageError, UsageError
 
@@ -92,7 +93,7 @@ def quantize(
     given = Path(model) if Path(model).is_dir() else resolve_model(model)
     if calibrate_in == "torch" and given.suffix == ".onnx":
         raise UsageError(f"{given} is no checkpoint to run in PyTorch.", "Leave out --calibrate-in torch.")
-    source = _as_onnx(given)
+    source = runnable(given, purpose="Quantising a checkpoint")
     chosen = load_recipe(recipe)
     labelled = coco_dataset(annotations, images) if annotations and images else None
     bench = open_workbench(
@@ -122,26 +123,6 @@ def quantize(
         err.print(f"What was measured is kept in {bench.cache}; the same command goes on from there.")
         raise
     _print(report)
-
-
-def _as_onnx(source: Path) -> Path:
-    """An ONNX file as it is; a checkpoint's export, made once and kept in the cache."""
-    if source.suffix == ".onnx":
-        return source
-    from detrt.extras import require
-    from detrt.files import sha256_of
-    from detrt.settings import cache_dir
-
-    require("torch", extra="torch", purpose="Quantising a checkpoint")
-    from detrt.graph.export import ExportOptions
-    from detrt.graph.export_file import export_checkpoint
-
-    weights = sorted(source.glob("*.safetensors"))[0] if source.is_dir() else source
-    exported = cache_dir() / "export" / f"{sha256_of(weights)[:24]}.onnx"
-    if not exported.is_file():
-        with progress_bars() as progress:
-            export_checkpoint(source, exported, ExportOptions(batch=None), progress=progress)
-    return exported
 
 
 def tell_skipped(error: ImageError) -> None:
