@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python tools/demo.py $(if $(SHARED),--shared $(SHARED))
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

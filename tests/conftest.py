@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-SHARED = HERE.parents[1] / "shared"
+SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist hands the width of its terminal on, and tables would be cut to it
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Mark every test that reaches for the shared folder, through whichever fixture; keep a room's tests together.
-
-    `make test` runs two processes (pytest-xdist). What a room's tests share is built once, in the one that has them.
-    """
+    """Mark every test that reaches for the shared folder, through whichever fixture."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).parts[0]))
         if isinstance(item, pytest.Function) and "shared" in item.fixturenames:
             item.add_marker("shared")
 
