@@ -21,10 +21,13 @@ from detrt.pipeline.lanes import lane_of
 from detrt.runtime.onnxruntime import OnnxRuntime
 from detrt.stages import StageTimes
 from tests import tiny
+from tests.runtime.standin import StandInGpu
 
 
 class WithSession(OnnxRuntime):
     """A runtime that says that it has a device path."""
+
+    gpu = StandInGpu()
 
     def session(self) -> None:
         raise AssertionError("nobody should come as far")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length: TEM, RST0 to RST7, SOI."""
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""SOF0 to SOF15, among which DHT, JPG and DAC have codes of their own."""
+_SEQUENTIAL = (0xC0, 0xC1)
+"""SOF0 and SOF1."""
 _SCAN, _APP1 = 0xDA, 0xE1
 _EXIF = b"Exif\0\0"
 
@@ -45,5 +45,5 @@ def has_exif(data: bytes) -> bool:
 
 
 def is_sequential(data: bytes) -> bool:
-    """Whether the picture is stored line by line (SOF0, SOF1), not progressively: what decoder chips take."""
-    return any(found.marker in (0xC0, 0xC1) for found in segments(data) if found.marker in _FRAMES)
+    """Whether the picture is stored line by line, not progressively: what decoder chips take."""
+    return any(found.marker in _SEQUENTIAL for found in segments(data))

@@ -61,8 +61,8 @@ class InstantPath:
             self._loaders.shutdown()
 
     def _load(self, ready: _Ready, items: Sequence[Item]) -> list[Loaded]:
-        if len(items) == 1:
-            return [ready.lane.load(ready.place, 0, items[0])]
+        if len(items) == 1 or ready.lane.loads_together:
+            return [ready.lane.load(ready.place, row, item) for row, item in enumerate(items)]
         self._loaders = self._loaders or ThreadPoolExecutor(thread_name_prefix="detrt-load", initializer=ready.lane.use)
         return list(self._loaders.map(ready.lane.load, [ready.place] * len(items), range(len(items)), items))
 

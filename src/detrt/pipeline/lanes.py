@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from detrt.detector import Detector
@@ -14,6 +15,7 @@ from detrt.stages import StageTimes
 
 if TYPE_CHECKING:
     from detrt.images.gpu.jpeg import DecodesJpegs
+    from detrt.pipeline.device import GpuRuntime
 
 logger = logging.getLogger("detrt.pipeline")
 
@@ -33,15 +35,21 @@ def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[An
         return None
     from detrt.pipeline.device import device_lane
 
+    runtime: GpuRuntime = detector.runtime  # type: ignore[assignment]  # it has sessions, so it is on a GPU
+    runtime.gpu.use()
     try:
-        return device_lane(detector, batch, times, decoder=_chip())
+        return device_lane(detector, batch, times, decoder=_chip(runtime.gpu.index))
     except MissingExtraError as reason:
         logger.warning("photos are resized on the CPU, which is slower: %s", reason)
         return None
 
 
-def _chip() -> Callable[[], DecodesJpegs] | None:
-    """What makes decoders of the GPU's own JPEG chip; None where it has none (GeForce), or nvImageCodec is not here."""
+@cache
+def _chip(gpu: int) -> Callable[[], DecodesJpegs] | None:
+    """What makes decoders of the JPEG chip of the GPU that is in use, by its number: making one to see takes long.
+
+    None where the GPU has no chip (GeForce), or nvImageCodec is not here.
+    """
     from detrt.images.gpu.jpeg import NvImageCodec
 
     try:
