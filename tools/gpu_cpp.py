@@ -3,7 +3,7 @@
     python tools/gpu_cpp.py --program detrt-run --model femto.onnx --fp8 femto.fp8.onnx --photos DIR... \\
         --annotations JSON --out $OUT [--calib DIR] [--timed R18.onnx --batch 32]
 
-The FP32 engine is built by `detrt-run --onnx`, FP16 and FP8 (with its rest in FP16) by Python; both programs run all of
+The FP32 engine is built by `detrt-run --onnx`, FP16 and FP8 (its rest in --rest) by Python; both programs run all of
 them. Photos may lie in several folders; those of the annotations that are in none are left out. Writes cpp.json, the
 benchmarks' reports and the C++ results, compressed, to --out, as it goes, and prints all of it at the end.
 """
@@ -89,7 +89,8 @@ def _built(asked: argparse.Namespace, dataset: CocoDataset) -> dict[str, Path]:
     engines = {name: asked.work / f"{name}.engine" for name in ("fp32", "fp16", "fp8", "timed")}
     options = BuildOptions(precision="fp16", calibration=asked.calib)
     many = BuildOptions(precision="fp16", batch=Batch(asked.batch, asked.batch, asked.batch))
-    jobs = [(asked.model, engines["fp16"], options), (asked.fp8, engines["fp8"], options)]
+    narrow = BuildOptions(precision=asked.rest, calibration=asked.calib)
+    jobs = [(asked.model, engines["fp16"], options), (asked.fp8, engines["fp8"], narrow)]
     if asked.timed:
         jobs.append((asked.timed, engines["timed"], many))
     with ProcessPoolExecutor(len(jobs)) as pool:
@@ -206,6 +207,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True, help="FP32")
     parser.add_argument("--fp8", type=Path, required=True)
+    parser.add_argument("--rest", default="fp16", choices=["fp16", "bf16", "fp32"], help="what FP8 leaves runs in")
     parser.add_argument("--photos", type=Path, nargs="+", required=True)
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--calib", type=Path)
