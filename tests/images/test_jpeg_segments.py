@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
-from detrt.images.jpeg_segments import has_exif, is_sequential, segments
+from detrt.images.jpeg_segments import header_of
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
@@ -27,22 +28,41 @@ def jpeg(**options: object) -> bytes:
     ({"exif": TURNED, "progressive": True, "icc_profile": b"p" * 70_000}, True, False),
 ])  # fmt: skip
 def test_what_is_said_is_found(options: dict[str, object], exif: bool, sequential: bool) -> None:
-    file = jpeg(**options)
-    assert (has_exif(file), is_sequential(file)) == (exif, sequential)
+    assert header_of(jpeg(**options)) == ((16, 16), 3, sequential, exif)
+
+
+def test_what_libjpeg_turbo_reads_is_what_we_read() -> None:
+    rng = np.random.default_rng(0)
+    for mode, components in (("L", 1), ("RGB", 3), ("CMYK", 4)):
+        height, width = rng.integers(1, 70, 2)
+        file = io.BytesIO()
+        Image.new(mode, (int(width), int(height))).save(file, "JPEG")
+        header = header_of(file.getvalue())
+        assert header
+        assert header.size == simplejpeg.decode_jpeg_header(file.getvalue())[:2]
+        assert header.components == components
 
 
 def test_exif_within_the_picture_is_none() -> None:
     file = jpeg()
     scan = file.index(b"\xff\xda")
-    assert not has_exif(file[: scan + 20] + b"\xff\xe1\0\x10Exif\0\0" + file[scan + 20 :])
+    header = header_of(file[: scan + 20] + b"\xff\xe1\0\x10Exif\0\0" + file[scan + 20 :])
+    assert header
+    assert not header.exif
 
 
-@pytest.mark.parametrize("length", range(0, 200, 7))
-def test_a_file_that_was_cut_off_ends_the_search(length: int) -> None:
-    for segment in segments(jpeg(exif=TURNED)[:length]):
-        assert segment.start <= length
+@pytest.mark.parametrize("length", range(0, 600, 7))
+def test_a_header_that_was_cut_off_is_none(length: int) -> None:
+    file = jpeg(exif=TURNED)
+    assert length < file.index(b"\xff\xda")
+    assert header_of(file[:length]) is None
+
+
+@pytest.mark.parametrize("frame", [b"\0\x02", b"\0\x08\x08\0\0\0\x05\x03", b"\0\0", b"\xff\xff"])
+def test_a_frame_that_says_too_little_is_none(frame: bytes) -> None:
+    assert header_of(b"\xff\xd8\xff\xc0" + frame + b"\xff\xda\0\x08") is None
 
 
 def test_fill_bytes_before_a_marker_are_skipped() -> None:
     file = jpeg(exif=TURNED)
-    assert has_exif(file[:2] + b"\xff\xff" + file[2:])
+    assert header_of(file[:2] + b"\xff\xff" + file[2:]) == header_of(file)

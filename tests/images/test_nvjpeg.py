@@ -14,6 +14,7 @@ from PIL import Image
 from detrt.errors import ImageError
 from detrt.images.gpu import nvjpeg
 from detrt.images.gpu.nvjpeg import NvJpeg
+from detrt.images.jpeg_segments import header_of
 from tests.runtime.standin import StandInGpu
 
 UNSUPPORTED, DAMAGED = b"the chip cannot", b"the chip fails"
@@ -37,6 +38,12 @@ class Chip:
     def nvjpegDecodeBatchedSupported(self, handle: Any, header: Any, cannot: Any) -> int:  # noqa: N802
         cannot._obj.value = int(UNSUPPORTED in self._header)
         return 0
+
+    def nvjpegJpegStreamGetFrameDimensions(self, header: Any, width: Any, height: Any) -> int:  # noqa: N802
+        found = header_of(self._header)
+        if found:
+            height._obj.value, width._obj.value = found.size
+        return 0 if found else 3
 
     def nvjpegDecodeBatchedInitialize(self, handle: Any, state: Any, count: int, threads: int, form: int) -> int:  # noqa: N802
         self.ready_for = count

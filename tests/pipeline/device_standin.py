@@ -147,7 +147,7 @@ def lane_on_host(
 ) -> DeviceLane:
     """The device's lane of a detector, on stand-ins."""
     session = HostSession(detector, gpu)
-    station = Station(session, gpu, detector.contract, HostKernel(detector.contract))
+    station = Station(session, gpu, detector.contract, HostKernel(detector.contract), batch)
     return DeviceLane(detector, gpu, station, batch, times, HostEvent, decoder.another if decoder else None)
 
 

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import struct
+from typing import NamedTuple
 
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length: TEM, RST0 to RST7, SOI."""
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""SOF0 to SOF15; DHT, JPG and DAC lie between them."""
 _SEQUENTIAL = (0xC0, 0xC1)
-"""SOF0 and SOF1."""
 _SCAN, _APP1 = 0xDA, 0xE1
 _EXIF = b"Exif\0\0"
+_FRAME = struct.Struct(">BHHB")  # precision, height, width, components
 
 
-@dataclass(frozen=True)
-class Segment:
-    """One of them: its marker's second byte, and where its payload begins and ends."""
+class JpegHeader(NamedTuple):
+    """What comes before the first scan.
 
-    marker: int
-    start: int
-    end: int
+    Attributes:
+        size: height and width.
+        components: 1 of a grey picture, 3 of a coloured one, 4 of one for print.
+        sequential: 8 bits a sample, stored line by line, not progressively: what decoder chips take.
+        exif: there is EXIF, which may say that the pixels are not upright.
+    """
+
+    size: tuple[int, int]
+    components: int
+    sequential: bool
+    exif: bool
 
 
-def segments(data: bytes) -> Iterator[Segment]:
-    """The segments up to the first scan, as far as the file is whole."""
-    at, size = 2, len(data)
-    while at + 4 <= size and data[at] == 0xFF:
+def header_of(data: bytes) -> JpegHeader | None:
+    """The header of a JPEG file; None where it is damaged, cut off, or odder than usual."""
+    at, length = 2, len(data)
+    frame, kind, exif = 0, 0, False
+    while at + 4 <= length and data[at] == 0xFF:
         marker = data[at + 1]
+        if marker == _SCAN:
+            return _header(data, frame, kind, exif) if 0 < frame <= at - _FRAME.size else None
         if marker == 0xFF:  # fill bytes may stand before any marker
             at += 1
         elif marker in _ALONE:
             at += 2
-        elif marker == _SCAN:
-            return
         else:
-            end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-            yield Segment(marker, at + 4, end)
-            at = end
+            if marker in _FRAMES:
+                frame, kind = at + 4, marker
+            elif marker == _APP1 and data.startswith(_EXIF, at + 4):
+                exif = True
+            at += 2 + (data[at + 2] << 8 | data[at + 3])
+    return None
 
 
-def has_exif(data: bytes) -> bool:
-    """Whether there is EXIF, which may say that the pixels are not upright."""
-    return any(found.marker == _APP1 and data.startswith(_EXIF, found.start) for found in segments(data))
-
-
-def is_sequential(data: bytes) -> bool:
-    """Whether the picture is stored line by line, not progressively: what decoder chips take."""
-    return any(found.marker in _SEQUENTIAL for found in segments(data))
+def _header(data: bytes, frame: int, kind: int, exif: bool) -> JpegHeader | None:
+    precision, height, width, components = _FRAME.unpack_from(data, frame)
+    if not height or not width:
+        return None
+    return JpegHeader((height, width), components, precision == 8 and kind in _SEQUENTIAL, exif)

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from detrt.errors import ImageError
-from detrt.images.jpeg_segments import has_exif
+from detrt.images.jpeg_segments import JpegHeader, header_of
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3) uint8, RGB."""
@@ -56,7 +56,7 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
     if not data:
         raise ImageError(f"{name} is empty.", "Copy it again; it has 0 bytes.")
     try:
-        if jpeg_size(data, name=name, upright=upright):
+        if jpeg_header(data, name=name, upright=upright):
             return decode_jpeg(data)
         return _any_format(data, name, upright)
     except ImageError:
@@ -76,25 +76,27 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
         ) from error
 
 
-def jpeg_size(data: bytes, *, name: str = "the photo", upright: bool = True) -> tuple[int, int] | None:
-    """Height and width of a JPEG that `decode_jpeg` can decode, from its header; None for anything else.
+def jpeg_header(data: bytes, *, name: str = "the photo", upright: bool = True) -> JpegHeader | None:
+    """The header of a JPEG that `decode_jpeg` can decode; None for anything else.
 
     Raises:
         ImageError: it is larger than `MAX_PIXELS`.
         ValueError: the header is damaged.
     """
-    if not data.startswith(_JPEG_START) or (upright and _turned(data)):
+    if not data.startswith(_JPEG_START):
         return None
-    height, width, color, _ = simplejpeg.decode_jpeg_header(data)
-    _refuse_bomb(width, height, name)
-    return (height, width) if color in ("YCbCr", "Gray", "RGB") else None
+    header = header_of(data) or _odd_header(data)
+    if upright and header.exif and _turned(data):
+        return None
+    _refuse_bomb(*header.size, name)
+    return header if header.components in (1, 3) else None
 
 
 def decode_jpeg(data: bytes, into: Pixels | None = None) -> Pixels:
     """Decode a JPEG by libjpeg-turbo straight to RGB, unturned, bit for bit what Pillow gives.
 
     Args:
-        data: of which `jpeg_size` gave the size.
+        data: of which `jpeg_header` gave the size.
         into: (h, w, 3) uint8, contiguous, to decode into.
 
     Raises:
@@ -104,10 +106,14 @@ def decode_jpeg(data: bytes, into: Pixels | None = None) -> Pixels:
     return pixels
 
 
+def _odd_header(data: bytes) -> JpegHeader:
+    """What libjpeg-turbo makes of a header that is damaged, or that it alone understands."""
+    height, width, color, _ = simplejpeg.decode_jpeg_header(data)
+    return JpegHeader((height, width), 3 if color in ("YCbCr", "Gray", "RGB") else 4, sequential=False, exif=False)
+
+
 def _turned(data: bytes) -> bool:
     """Whether the EXIF orientation says that the pixels are not upright."""
-    if not has_exif(data):
-        return False
     with Image.open(io.BytesIO(data)) as image:
         return bool(image.getexif().get(_ORIENTATION, 1) != 1)
 
@@ -123,9 +129,9 @@ def _any_format(data: bytes, name: str, upright: bool) -> Pixels:
         return np.asarray(turned.convert("RGB"))
 
 
-def _refuse_bomb(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise _too_large(name, f"Image size ({width * height} pixels)")
+def _refuse_bomb(side: int, other: int, name: str) -> None:
+    if side * other > MAX_PIXELS:
+        raise _too_large(name, f"Image size ({side * other} pixels)")
 
 
 def _too_large(name: str, size: str) -> ImageError:

@@ -11,8 +11,7 @@ from detrt.detector import Detector
 from detrt.errors import ImageError
 from detrt.images.gpu.jpeg import DecodesJpegs, ends_whole
 from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
-from detrt.images.jpeg_segments import is_sequential
-from detrt.images.read import Pixels, decode_jpeg, jpeg_size
+from detrt.images.read import Pixels, decode_jpeg, jpeg_header
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
 from detrt.pipeline.device_place import DevicePlace, Event, PhotoRow
@@ -67,7 +66,7 @@ class DeviceLane:
 
     def place(self) -> DevicePlace:
         """See `Lane`."""
-        made = DevicePlace(self._gpu, self._batch, self._event)
+        made = DevicePlace(self._gpu, self._batch, self._event, self._station.outputs)
         self._places.append(made)
         return made
 
@@ -82,9 +81,9 @@ class DeviceLane:
         try:
             failed = self._decode(place, loaded, decoder) if decoder else {}
             good = [photo for photo in loaded if photo.row not in failed]
-            placements = [photo.placement for photo in good]
+            rows, placements = [photo.row for photo in good], [photo.placement for photo in good]
             with self._times.stage("gpu"):
-                outputs = self._station.run(place, [photo.row for photo in good], placements) if good else {}
+                outputs = self._station.run(place, rows, placements) if good else {}
             failed |= self._damaged(place, good) if decoder else {}
         finally:
             place.clear()
@@ -92,7 +91,7 @@ class DeviceLane:
                 self._idle_decoders.put(decoder)
         with self._times.stage("boxes"):
             found = self._detector.decode(outputs, placements) if good else []
-        by_row: dict[int, Detections | ImageError] = dict(zip((photo.row for photo in good), found, strict=True))
+        by_row: dict[int, Detections | ImageError] = dict(zip(rows, found, strict=True))
         by_row |= failed
         return [by_row[photo.row] for photo in loaded]
 
@@ -119,12 +118,12 @@ class DeviceLane:
         if isinstance(item, Encoded):
             file = item.encoded()
             try:
-                size = jpeg_size(file, name=item.name, upright=item.upright)
-                if size and self._fits(placement := self._placed(size)):
-                    if self._new_decoder and ends_whole(file) and is_sequential(file):
+                header = jpeg_header(file, name=item.name, upright=item.upright)
+                if header and self._fits(placement := self._placed(header.size)):
+                    if self._new_decoder and header.sequential and ends_whole(file):
                         row.file = file
                     else:
-                        decode_jpeg(file, row.room(*size))
+                        decode_jpeg(file, row.room(*header.size))
                         row.send(placement)
                     return placement
             except ValueError:
@@ -143,8 +142,8 @@ class DeviceLane:
 
     def _decode(self, place: DevicePlace, loaded: Sequence[Loaded], decoder: DecodesJpegs) -> dict[int, ImageError]:
         """Decode the files of the rows on the GPU, or here what it refuses; the errors by row."""
-        waiting = [photo for photo in loaded if place.rows[photo.row].file is not None]
         failed: dict[int, ImageError] = {}
+        waiting = [photo for photo in loaded if place.rows[photo.row].file]
         files = [file for photo in waiting if (file := place.rows[photo.row].file)]
         with self._times.stage("decode on gpu"):
             images = decoder(files, place.stream) if files else ()
@@ -210,6 +209,5 @@ def device_lane(
     gpu.use()
     dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
     preprocess = FusedPreprocessing(contract, dtype, gpu.capability)
-    station = Station(runtime.session(), gpu, contract, preprocess)
-    station.shape(batch)
+    station = Station(runtime.session(), gpu, contract, preprocess, batch)
     return DeviceLane(detector, gpu, station, batch, times, CudaEvent, decoder)

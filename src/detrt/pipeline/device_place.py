@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from detrt.decoding import sizes_to_feed
 from detrt.images.gpu.preprocess import PHOTO, PhotoOnDevice, describe
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
@@ -52,9 +54,11 @@ class DevicePlace:
         stream: what brings the photos to the GPU, beside the network that runs on others.
         arrived: the photos are on the GPU.
         done: the results are on the host.
+        sizes: `orig_target_sizes` of every row, (N, 2) int64.
+        results: where the network's outputs come to lie, by name.
     """
 
-    def __init__(self, gpu: Gpu, batch: int, event: Callable[[], Event]) -> None:
+    def __init__(self, gpu: Gpu, batch: int, event: Callable[[], Event], outputs: Mapping[str, DeviceArray]) -> None:
         self._gpu = gpu
         self.arrived, self.done = event(), event()
         self._stream = gpu.stream()
@@ -62,21 +66,20 @@ class DevicePlace:
         self._room = Room(gpu, self.stream, batch * _USUAL)
         self.rows = [PhotoRow(self._room) for _ in range(batch)]
         self._table = Mirrored(gpu, batch * PHOTO.itemsize)
-        self._sizes = gpu.pin(batch * 2 * np.dtype(np.int64).itemsize)
-        self._ends = gpu.pin(batch * 3 * END)
-        self._results: dict[str, Memory] = {}
+        self._records = self._table.view(PHOTO, (batch,))
+        self._ends = PinnedArray(gpu, (batch, END, 3), "uint8")
+        self.sizes = PinnedArray(gpu, (batch, 2), "int64")
+        self.results = {name: PinnedArray(gpu, output.shape, output.dtype) for name, output in outputs.items()}
 
     def send_table(self) -> int:
         """Enqueue the kernel's records of all rows; their device address."""
-        describe([row.photo for row in self.rows], self._table.view(PHOTO, (len(self.rows),)))
+        describe([row.photo for row in self.rows], self._records)
         return self._table.send(self.stream)
 
-    def sizes(self, sizes: npt.NDArray[np.int64], rows: Sequence[int]) -> npt.NDArray[np.int64]:
-        """`orig_target_sizes` of every row, in pinned memory, from those (N, 2) of some rows; the others get 1x1."""
-        view = pinned_view(self._sizes, np.dtype(np.int64), (len(self.rows), 2))
-        view[:] = 1
-        view[rows] = sizes
-        return view
+    def set_sizes(self, rows: Sequence[int], placements: Sequence[Placement]) -> None:
+        """Write `orig_target_sizes` of some rows; the others get 1x1."""
+        self.sizes.array[:] = 1
+        self.sizes.array[rows] = sizes_to_feed(placements)
 
     def keep_end(self, row: int, photo: PhotoOnDevice) -> None:
         """Enqueue the last pixels of a row's photo to the host."""
@@ -88,15 +91,8 @@ class DevicePlace:
         """Whether the last pixels of a row's photo are all alike, once they have arrived."""
         photo = self.rows[row].photo
         count = min(photo.placement.photo[1], END) if photo else 0
-        ends = pinned_view(self._ends, np.dtype(np.uint8), (count, 3), 3 * END * row)
-        return bool((ends == ends[:1]).all())
-
-    def result(self, name: str, array: DeviceArray) -> npt.NDArray[Any]:
-        """Pinned memory for an output of the network."""
-        memory = self._results.get(name)
-        if memory is None or memory.nbytes < array.nbytes:
-            memory = self._results[name] = self._gpu.pin(array.nbytes)
-        return pinned_view(memory, np.dtype(array.dtype), array.shape)
+        ends = self._ends.array[row, :count].tobytes()
+        return ends == ends[:3] * count
 
     def clear(self) -> None:
         """Forget the photos; their memory stays."""
@@ -109,8 +105,8 @@ class DevicePlace:
         self._stream.synchronize()
         self._room.close()
         self._table.close()
-        for memory in (self._sizes, self._ends, *self._results.values()):
-            memory.close()
+        for array in (self._ends, self.sizes, *self.results.values()):
+            array.close()
         self._stream.close()
 
 
@@ -223,9 +219,24 @@ class Mirrored:
         self._device.close()
 
 
+class PinnedArray:
+    """Pinned host memory as an array, looked at once and for all: making a view takes longer than a copy."""
+
+    def __init__(self, gpu: Gpu, shape: tuple[int, ...], dtype: str) -> None:
+        kind = np.dtype(dtype)
+        self.nbytes = math.prod(shape) * kind.itemsize
+        self._memory = gpu.pin(self.nbytes)
+        self.pointer = self._memory.pointer
+        self.array = pinned_view(self._memory, kind, shape)
+
+    def close(self) -> None:
+        """Free it."""
+        self._memory.close()
+
+
 def pinned_view(memory: Memory, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
     """Host memory from a byte on as an array; valid as long as the memory lives."""
-    nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    nbytes = math.prod(shape) * dtype.itemsize
     assert start + nbytes <= memory.nbytes
     raw = memoryview((ctypes.c_byte * nbytes).from_address(memory.pointer + start))
     return np.frombuffer(raw, dtype).reshape(shape)

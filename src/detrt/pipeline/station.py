@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from detrt.contract import ModelContract
-from detrt.decoding import sizes_to_feed
 from detrt.images.gpu.preprocess import EnqueuesPreprocessing
 from detrt.images.resize import Placement
 from detrt.pipeline.device_place import DevicePlace
-from detrt.runtime.device import DeviceSession
+from detrt.runtime.device import DeviceArray, DeviceSession
 from detrt.runtime.gpu import Gpu
 
 
@@ -23,6 +21,9 @@ class Station:
 
     The GPU so goes from group to group without waiting for the host, and never runs the engine twice at a time, which
     would be no faster, and which TensorRT-RTX 1.6 does not survive: its contexts change each other's results.
+
+    Attributes:
+        outputs: of the network, on the device.
     """
 
     def __init__(
@@ -31,17 +32,22 @@ class Station:
         gpu: Gpu,
         contract: ModelContract,
         preprocess: EnqueuesPreprocessing,
+        batch: int,
     ) -> None:
-        self._session, self._gpu, self._contract = session, gpu, contract
-        self._preprocess = preprocess
-        self._lock = threading.Lock()
+        """Make ready for groups of `batch`, which takes long, and take the session over.
 
-    def shape(self, batch: int) -> None:
-        """Make ready for groups of that many; slow the first time."""
-        shapes: dict[str, tuple[int, ...]] = {self._contract.input_name: (batch, 3, *self._contract.input_size)}
-        if self._contract.sizes_name:
-            shapes[self._contract.sizes_name] = (batch, 2)
-        self._session.shape(shapes)
+        Raises:
+            ModelError: the engine does not take such a batch.
+        """
+        self._session, self._gpu, self._preprocess, self._batch = session, gpu, preprocess, batch
+        shapes: dict[str, tuple[int, ...]] = {contract.input_name: (batch, 3, *contract.input_size)}
+        if contract.sizes_name:
+            shapes[contract.sizes_name] = (batch, 2)
+        session.shape(shapes)
+        self._images = session.inputs[contract.input_name]
+        self._sizes = session.inputs[contract.sizes_name] if contract.sizes_name else None
+        self.outputs: Mapping[str, DeviceArray] = session.outputs
+        self._lock = threading.Lock()
 
     def run(
         self, place: DevicePlace, rows: Sequence[int], placements: Sequence[Placement]
@@ -49,29 +55,24 @@ class Station:
         """Preprocess and run every row of the place, and wait; the outputs of `rows`, as arrays of the caller's own."""
         table = place.send_table()
         place.arrived.record(place.stream)
+        place.set_sizes(rows, placements)
         with self._lock:
-            outputs = self._enqueue(place, table, rows, placements)
+            self._enqueue(place, table)
         place.done.synchronize()
-        return {name: view[np.asarray(rows)] for name, view in outputs.items()}
+        every = len(rows) == self._batch
+        return {name: result.array.copy() if every else result.array[rows] for name, result in place.results.items()}
 
     def close(self) -> None:
         """Give the session back."""
         self._session.close()
 
-    def _enqueue(
-        self, place: DevicePlace, table: int, rows: Sequence[int], placements: Sequence[Placement]
-    ) -> dict[str, npt.NDArray[Any]]:
-        session, stream = self._session, self._session.stream
-        self.shape(len(place.rows))
-        inputs = session.inputs
+    def _enqueue(self, place: DevicePlace, table: int) -> None:
+        stream, copy = self._session.stream, self._gpu.copy
         place.arrived.hold(stream)  # the photos and their table; this thread goes on
-        self._preprocess(table, len(place.rows), inputs[self._contract.input_name], stream)
-        if self._contract.sizes_name:
-            sizes = place.sizes(sizes_to_feed(placements), rows)
-            self._gpu.copy(inputs[self._contract.sizes_name].pointer, sizes.ctypes.data, sizes.nbytes, stream)
-        session.launch()
-        outputs = {name: place.result(name, array) for name, array in session.outputs.items()}
-        for name, array in session.outputs.items():
-            self._gpu.copy(outputs[name].ctypes.data, array.pointer, array.nbytes, stream)
+        self._preprocess(table, self._batch, self._images, stream)
+        if self._sizes:
+            copy(self._sizes.pointer, place.sizes.pointer, place.sizes.nbytes, stream)
+        self._session.launch()
+        for name, result in place.results.items():
+            copy(result.pointer, self.outputs[name].pointer, result.nbytes, stream)
         place.done.record(stream)
-        return outputs

@@ -41,7 +41,7 @@ class DecodesJpegs(Protocol):
 
 def ends_whole(file: bytes) -> bool:
     """Whether the file has the marker that ends a JPEG. A GPU fills what was cut off with grey and says nothing."""
-    return _END in file[-1024:]
+    return file.rfind(_END, -1024) >= 0
 
 
 class NvImageCodec:

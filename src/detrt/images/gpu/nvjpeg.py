@@ -13,7 +13,6 @@ from typing import Any
 from detrt.errors import ImageError, MissingExtraError
 from detrt.extras import require
 from detrt.images.gpu.jpeg import DecodedJpeg
-from detrt.images.read import jpeg_size
 from detrt.runtime.gpu import Gpu, Memory
 
 _HARDWARE = 3  # NVJPEG_BACKEND_HARDWARE
@@ -29,6 +28,16 @@ class _Image(ctypes.Structure):
     """`nvjpegImage_t`."""
 
     _fields_ = (("channel", ctypes.c_void_p * 4), ("pitch", ctypes.c_size_t * 4))
+
+
+class _Group:
+    """What is handed over for so many files, which the decoder's state is ready for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.data = (ctypes.c_char_p * count)()
+        self.lengths = (ctypes.c_size_t * count)()
+        self.images = (_Image * count)()
 
 
 class NvJpeg:
@@ -48,7 +57,7 @@ class NvJpeg:
         self._gpu = gpu
         self._nvjpeg = _library()
         self._handle, self._state, self._header = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
-        self._ready_for = 0
+        self._group: _Group | None = None
         self._memory: Memory | None = None
         status = self._nvjpeg.nvjpegCreateEx(_HARDWARE, None, None, _STRICT | _FANCY, ctypes.byref(self._handle))
         status = status or self._nvjpeg.nvjpegJpegStateCreate(self._handle, ctypes.byref(self._state))
@@ -61,7 +70,7 @@ class NvJpeg:
 
     def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
         """See `DecodesJpegs`."""
-        sizes = [jpeg_size(file, upright=False) if self._takes(file) else None for file in files]
+        sizes = [self._size(file) for file in files]
         taken = [(file, size) for file, size in zip(files, sizes, strict=True) if size]
         if not taken:
             return [None] * len(files)
@@ -82,12 +91,16 @@ class NvJpeg:
         if self._memory:
             self._memory.close()
 
-    def _takes(self, file: bytes) -> bool:
-        """Whether the chip can decode such a file: one sequential scan of a usual subsampling."""
-        cannot = ctypes.c_int(1)  # nvJPEG says 0 for yes
-        status = self._nvjpeg.nvjpegJpegStreamParseHeader(self._handle, file, len(file), self._header)
-        status = status or self._nvjpeg.nvjpegDecodeBatchedSupported(self._handle, self._header, ctypes.byref(cannot))
-        return not status and not cannot.value
+    def _size(self, file: bytes) -> tuple[int, int] | None:
+        """Height and width of a file that the chip can decode: one sequential scan of a usual subsampling."""
+        nvjpeg, header = self._nvjpeg, self._header
+        cannot, width, height = ctypes.c_int(1), ctypes.c_uint(), ctypes.c_uint()  # nvJPEG says 0 for yes
+        status = nvjpeg.nvjpegJpegStreamParseHeader(self._handle, file, len(file), header)
+        status = status or nvjpeg.nvjpegDecodeBatchedSupported(self._handle, header, ctypes.byref(cannot))
+        if status or cannot.value:
+            return None
+        status = nvjpeg.nvjpegJpegStreamGetFrameDimensions(header, ctypes.byref(width), ctypes.byref(height))
+        return None if status else (height.value, width.value)
 
     def _places(self, sizes: Sequence[tuple[int, int]]) -> list[DecodedJpeg]:
         starts, end = [], 0
@@ -102,24 +115,23 @@ class NvJpeg:
         return [DecodedJpeg(base + start, 3 * size[1], size) for start, size in zip(starts, sizes, strict=True)]
 
     def _decoded(self, files: Sequence[bytes], places: Sequence[DecodedJpeg], stream: int) -> bool:
-        count, nvjpeg = len(files), self._nvjpeg
-        if self._ready_for != count:
-            if nvjpeg.nvjpegDecodeBatchedInitialize(self._handle, self._state, count, 1, _RGBI):
+        if self._group is None or self._group.count != len(files):
+            self._group = _Group(len(files))
+            if self._nvjpeg.nvjpegDecodeBatchedInitialize(self._handle, self._state, len(files), 1, _RGBI):
+                self._group = None
                 return False
-            self._ready_for = count
-        images = (_Image * count)()
-        for image, place in zip(images, places, strict=True):
+        group = self._group
+        for number, (file, place) in enumerate(zip(files, places, strict=True)):
+            image = group.images[number]
             image.channel[0], image.pitch[0] = place.pointer, place.pitch
-            last = min(
-                _LAST, place.pitch
-            )  # black until the chip writes it: it may stop early, and leave what was there
+            group.data[number], group.lengths[number] = file, len(file)
+            # black until the chip writes it: it may stop early, and leave what was there
+            last = min(_LAST, place.pitch)
             self._gpu.clear(place.pointer + place.size[0] * place.pitch - last, last, stream)
-        data = (ctypes.c_char_p * count)(*files)
-        lengths = (ctypes.c_size_t * count)(*map(len, files))
-        status = nvjpeg.nvjpegDecodeBatched(self._handle, self._state, data, lengths, images, stream)
-        if status:
-            self._ready_for = 0  # a state that failed has to begin anew
-        return not status
+        if self._nvjpeg.nvjpegDecodeBatched(self._handle, self._state, group.data, group.lengths, group.images, stream):
+            self._group = None  # a state that failed has to begin anew
+            return False
+        return True
 
     def __enter__(self) -> NvJpeg:
         return self
@@ -148,6 +160,7 @@ def _library() -> Any:
     library.nvjpegJpegStateCreate.argtypes = library.nvjpegJpegStreamCreate.argtypes = [handle, handle]
     library.nvjpegJpegStateDestroy.argtypes = library.nvjpegJpegStreamDestroy.argtypes = [handle]
     library.nvjpegJpegStreamParseHeader.argtypes = [handle, ctypes.c_char_p, size, handle]
+    library.nvjpegJpegStreamGetFrameDimensions.argtypes = [handle, handle, handle]
     library.nvjpegDecodeBatchedSupported.argtypes = [handle, handle, handle]
     library.nvjpegDecodeBatchedInitialize.argtypes = [handle, handle, number, number, number]
     library.nvjpegDecodeBatched.argtypes = [handle, handle, handle, handle, handle, handle]
