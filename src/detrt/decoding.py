@@ -26,21 +26,28 @@ def decode(contract: ModelContract, outputs: Mapping[str, Array], placements: Se
     count = len(placements)
     if contract.output_form == "detections":
         boxes, scores, labels = (outputs[contract.output(role)][:count] for role in ("boxes", "scores", "labels"))
-        scaled_to = sizes_to_feed(placements)
+        scaled_to = [fed_size(placement) for placement in placements]
     else:
         logits, centred = outputs[contract.output("logits")], outputs[contract.output("boxes")]
         boxes, scores, labels = _best(logits[:count], centred[:count], contract.top_k)
-        scaled_to = np.ones((count, 2), np.int64)
-    boxes = _in_photos(boxes.astype(np.float32, copy=False), scaled_to, placements)
-    if (scores[:, 1:] <= scores[:, :-1]).all():  # not where there is NaN
-        rows = zip(boxes, scores.astype(np.float32, copy=False), labels.astype(np.int64, copy=False), strict=True)
-        return [Detections(*row) for row in rows]
-    return [Detections.of(*row) for row in zip(boxes, scores, labels, strict=True)]
+        scaled_to = [(1, 1)] * count
+    scores, labels = scores.astype(np.float32, copy=False), labels.astype(np.int64, copy=False)
+    make = Detections if (scores[:, 1:] <= scores[:, :-1]).all() else Detections.of  # sorts, also where there is NaN
+    return [
+        make(_in_photo(boxes[row], scaled_to[row], placement), scores[row], labels[row])
+        for row, placement in enumerate(placements)
+    ]
+
+
+def fed_size(placement: Placement) -> tuple[int, int]:
+    """What `orig_target_sizes` takes, width and height: the input's extent in photo pixels, in whole ones."""
+    width, height = placement.span
+    return round(width), round(height)
 
 
 def sizes_to_feed(placements: Sequence[Placement]) -> npt.NDArray[np.int64]:
-    """What `orig_target_sizes` takes, (N, 2) as width, height: the input's extent in photo pixels, in whole ones."""
-    return np.array([[round(side) for side in placement.span] for placement in placements], np.int64).reshape(-1, 2)
+    """`fed_size` of each, (N, 2)."""
+    return np.array([fed_size(placement) for placement in placements], np.int64).reshape(-1, 2)
 
 
 def _best(logits: Array, centred: Array, top_k: int) -> tuple[Array, Array, Array]:
@@ -60,11 +67,11 @@ def _best(logits: Array, centred: Array, top_k: int) -> tuple[Array, Array, Arra
     return np.concatenate([center - extent / 2, center + extent / 2], axis=2), scores, best % classes
 
 
-def _in_photos(boxes: Array, scaled_to: Array, placements: Sequence[Placement]) -> Array:
-    """Boxes (N, rows, 4) scaled to (width, height), in each photo's pixels from its own corner, not the padding's."""
-    spans = np.array([placement.span for placement in placements]).reshape(-1, 2)
-    stretch = spans / scaled_to  # 1, or close to it where a letterbox's extent was rounded
-    if (stretch != 1).any():
-        boxes = boxes * np.tile(stretch, 2).astype(np.float32)[:, None]
-    corners = np.array([placement.offset for placement in placements], np.float32).reshape(-1, 2)
-    return boxes - np.tile(corners, 2)[:, None] if corners.any() else boxes
+def _in_photo(boxes: Array, scaled_to: tuple[int, int], placement: Placement) -> Array:
+    """Boxes (rows, 4) scaled to (width, height), in the photo's pixels from its own corner, not the padding's."""
+    boxes = boxes.astype(np.float32, copy=False)
+    across, down = placement.span[0] / scaled_to[0], placement.span[1] / scaled_to[1]
+    if (across, down) != (1, 1):  # 1, or close to it where a letterbox's extent was rounded
+        boxes = boxes * np.array((across, down, across, down), np.float32)
+    left, top = placement.offset
+    return boxes - np.array((left, top, left, top), np.float32) if left or top else boxes

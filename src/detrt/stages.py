@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 
@@ -35,18 +34,16 @@ class StageTimes:
         self._started = time.perf_counter()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[None]:
         """Add the time that the block takes to `name`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            end = time.perf_counter()
-            with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + end - start
-                if self.spans is not None:
-                    self.spans.append(Span(name, threading.current_thread().name, start, end))
+        return _Stay(self, name)
+
+    def add(self, name: str, start: float, end: float) -> None:
+        """Add the time between two moments of `time.perf_counter`."""
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + end - start
+            if self.spans is not None:
+                self.spans.append(Span(name, threading.current_thread().name, start, end))
 
     @property
     def wall(self) -> float:
@@ -56,3 +53,18 @@ class StageTimes:
     def per_image(self) -> dict[str, float]:
         """Milliseconds an image of each stage, in the order in which the stages were first seen."""
         return {name: 1e3 * seconds / max(1, self.images) for name, seconds in self.seconds.items()}
+
+
+class _Stay:
+    """A stay in a stage. Written out, since one by `contextlib` takes twice the time, and a call has several."""
+
+    __slots__ = ("_name", "_start", "_times")
+
+    def __init__(self, times: StageTimes, name: str) -> None:
+        self._times, self._name = times, name
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._times.add(self._name, self._start, time.perf_counter())
