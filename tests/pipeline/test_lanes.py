@@ -14,10 +14,11 @@ import pytest
 from detrt import Detector
 from detrt.errors import MissingExtraError, ModelError
 from detrt.graph.onnx_file import save
+from detrt.images.gpu import nvjpeg
 from detrt.kernels import compiled
 from detrt.pipeline import device
 from detrt.pipeline.host import HostLane
-from detrt.pipeline.lanes import lane_of
+from detrt.pipeline.lanes import device_lane_of, lane_of
 from detrt.runtime.onnxruntime import OnnxRuntime
 from detrt.stages import StageTimes
 from tests import tiny
@@ -27,7 +28,9 @@ from tests.runtime.standin import StandInGpu
 class WithSession(OnnxRuntime):
     """A runtime that says that it has a device path."""
 
-    gpu = StandInGpu()
+    def __init__(self, model: Path) -> None:
+        super().__init__(model)
+        self.gpu = StandInGpu()
 
     def session(self) -> None:
         raise AssertionError("nobody should come as far")
@@ -61,6 +64,19 @@ def test_without_the_extra_the_host_resizes_and_says_so(
     assert isinstance(lane, HostLane)
     assert "detrt[gpu]" in caplog.text
     assert len(on_gpu.detect([np.zeros((9, 9, 3), np.uint8)])) == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_photos_are_decoded_by_the_chip_where_there_is_one(
+    on_gpu: Detector, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    library = SimpleNamespace(nvjpegCreateEx=lambda *_: 0 if there else 7)
+    for call in ("nvjpegJpegStateCreate", "nvjpegJpegStreamCreate"):
+        setattr(library, call, lambda *_: 0)
+    monkeypatch.setattr(nvjpeg, "_library", lambda: library)
+    monkeypatch.setattr(device, "device_lane", lambda *_, decoder: decoder)
+    decoder: Any = device_lane_of(on_gpu, 2, StageTimes())
+    assert isinstance(decoder(), nvjpeg.NvJpeg) if there else decoder is None
 
 
 def test_an_engine_that_does_not_take_the_batch_is_no_reason_to_go_another_way(

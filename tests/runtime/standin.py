@@ -72,7 +72,7 @@ class StandInGraph:
         self._gpu.graphs.discard(self)
 
 
-@dataclass
+@dataclass(eq=False)
 class StandInGpu:
     """A `detrt.runtime.gpu.Gpu` on the host."""
 

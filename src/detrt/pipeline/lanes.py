@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from detrt.detector import Detector
@@ -16,6 +16,7 @@ from detrt.stages import StageTimes
 if TYPE_CHECKING:
     from detrt.images.gpu.jpeg import DecodesJpegs
     from detrt.pipeline.device import GpuRuntime
+    from detrt.runtime.gpu import Gpu
 
 logger = logging.getLogger("detrt.pipeline")
 
@@ -38,23 +39,23 @@ def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[An
     runtime: GpuRuntime = detector.runtime  # type: ignore[assignment]  # it has sessions, so it is on a GPU
     runtime.gpu.use()
     try:
-        return device_lane(detector, batch, times, decoder=_chip(runtime.gpu.index))
+        return device_lane(detector, batch, times, decoder=_chip(runtime.gpu))
     except MissingExtraError as reason:
         logger.warning("photos are resized on the CPU, which is slower: %s", reason)
         return None
 
 
 @cache
-def _chip(gpu: int) -> Callable[[], DecodesJpegs] | None:
-    """What makes decoders of the JPEG chip of the GPU that is in use, by its number: making one to see takes long.
+def _chip(gpu: Gpu) -> Callable[[], DecodesJpegs] | None:
+    """What makes decoders of the JPEG chip of a GPU that is in use: making one to see takes long.
 
-    None where the GPU has no chip (GeForce), or nvImageCodec is not here.
+    None where the GPU has no chip (GeForce), or nvJPEG is not here.
     """
-    from detrt.images.gpu.jpeg import NvImageCodec
+    from detrt.images.gpu.nvjpeg import NvJpeg
 
     try:
-        NvImageCodec().close()
+        NvJpeg(gpu).close()
     except (ImageError, MissingExtraError) as reason:
         logger.info("JPEGs are decoded on the CPU: %s", reason)
         return None
-    return NvImageCodec
+    return partial(NvJpeg, gpu)
