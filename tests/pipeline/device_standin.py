@@ -6,7 +6,7 @@ The engine is ONNX Runtime on the stand-in's memory, the kernel its arithmetic i
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from detrt.pipeline.device import DeviceLane
 from detrt.pipeline.station import Station
 from detrt.runtime.device import DeviceArray
 from detrt.stages import StageTimes
-from tests.runtime.standin import StandInGpu, StandInMemory
+from tests.runtime.standin import StandInGpu, StandInGraph, StandInMemory
 
 
 class HostSession:
@@ -35,7 +35,6 @@ class HostSession:
         self.stream = gpu.stream().handle
         self.inputs: dict[str, DeviceArray] = {}
         self.outputs: dict[str, DeviceArray] = {}
-        self.launches: list[int] = []
         self.closed = False
 
     def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -45,8 +44,17 @@ class HostSession:
         self.inputs = {name: self._gpu.put(value) for name, value in blank.items()}
         self.outputs = {name: self._gpu.put(value) for name, value in self._runtime.run(blank).items()}
 
-    def launch(self, *, stream: int | None = None) -> None:
-        self.launches.append(self.stream if stream is None else stream)
+    def within(self, before: Callable[[int], None], after: Callable[[int], None]) -> StandInGraph:
+        """Recorded by the stand-in for a GPU, so what is enqueued once has to serve for every launch."""
+
+        def work() -> None:
+            before(self.stream)
+            self._gpu.enqueue(self._run)
+            after(self.stream)
+
+        return self._gpu.capture(self.stream, work)
+
+    def _run(self) -> None:
         outputs = self._runtime.run({name: array_at(array).copy() for name, array in self.inputs.items()})
         for name, value in outputs.items():
             array_at(self.outputs[name])[...] = value
@@ -79,11 +87,14 @@ class HostEvent:
 class HostKernel:
     """The preprocessing kernel in NumPy."""
 
-    def __init__(self, contract: ModelContract) -> None:
-        self._contract = contract
+    def __init__(self, contract: ModelContract, gpu: StandInGpu) -> None:
+        self._contract, self._gpu = contract, gpu
         self._preprocessor = Preprocessor(contract)
 
     def __call__(self, photos: int, count: int, target: DeviceArray, stream: int) -> None:
+        self._gpu.enqueue(lambda: self._make(photos, count, target))
+
+    def _make(self, photos: int, count: int, target: DeviceArray) -> None:
         table = array_at(DeviceArray(photos, (count * PHOTO.itemsize,), "uint8")).view(PHOTO)
         for record, row in zip(table, array_at(target), strict=True):
             if not record["pixels"]:
@@ -147,7 +158,7 @@ def lane_on_host(
 ) -> DeviceLane:
     """The device's lane of a detector, on stand-ins."""
     session = HostSession(detector, gpu)
-    station = Station(session, gpu, detector.contract, HostKernel(detector.contract), batch)
+    station = Station(session, gpu, detector.contract, HostKernel(detector.contract, gpu), batch)
     return DeviceLane(detector, gpu, station, batch, times, HostEvent, decoder.another if decoder else None)
 
 

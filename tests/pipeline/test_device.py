@@ -153,6 +153,7 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
     rows, table, sizes, results = 2 * 2, 2, 1, 3
     assert most <= places * (rows + table + sizes + results) + len(held_by_sessions)
     assert gpu.alive == held_by_sessions
+    assert not gpu.graphs
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import threading
 import time
@@ -222,6 +223,35 @@ def test_device_tensors_go_in_and_out_on_the_callers_stream(engine: Path, gpu: S
         assert outputs["scores"].shape == (4,)
         np.testing.assert_array_equal(session.download()["scores"], expected(feeds))
         assert gpu.launched[-1] == ("graph", 77)
+
+
+@pytest.mark.parametrize("capturable", [True, False])
+def test_what_a_caller_does_before_and_after_a_run_is_launched_with_it(
+    engine: Path, gpu: StandInGpu, capturable: bool
+) -> None:
+    gpu.capturable = capturable
+    given = {name: gpu.put(value) for name, value in feeds_of(2).items()}
+    taken = gpu.put(np.zeros(2, np.float32))
+    with TensorRTRuntime(engine) as runtime, runtime.session() as session:
+        session.shape({name: array.shape for name, array in given.items()})
+
+        def bring(stream: int) -> None:
+            for name, array in session.inputs.items():
+                gpu.copy(array.pointer, given[name].pointer, array.nbytes, stream)
+
+        def take(stream: int) -> None:
+            gpu.copy(taken.pointer, session.outputs["scores"].pointer, taken.nbytes, stream)
+
+        within, graphs = session.within(bring, take), len(gpu.graphs)
+        for seed in range(3):
+            feeds = feeds_of(2, seed)
+            for name, value in feeds.items():
+                ctypes.memmove(given[name].pointer, value.ctypes.data, value.nbytes)
+            within.launch(session.stream)
+            scores = np.ctypeslib.as_array((ctypes.c_float * 2).from_address(taken.pointer))
+            np.testing.assert_array_equal(scores, expected(feeds))
+        within.close()
+        assert len(gpu.graphs) == graphs - capturable
 
 
 def test_a_tensor_that_is_there_already_is_not_copied(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
 from detrt.runtime.device import DeviceArray
-from detrt.runtime.gpu import Gpu, Memory
+from detrt.runtime.gpu import Gpu, Graph, Memory
 
 _USUAL = 1 << 20
 """Bytes that a photo usually needs: 640x480 RGB and a little."""
@@ -54,8 +54,10 @@ class DevicePlace:
         stream: what brings the photos to the GPU, beside the network that runs on others.
         arrived: the photos are on the GPU.
         done: the results are on the host.
+        table: the kernel's record of every row.
         sizes: `orig_target_sizes` of every row, (N, 2) int64.
         results: where the network's outputs come to lie, by name.
+        round: everything from `table` and `sizes` to `results`, where it was recorded.
     """
 
     def __init__(self, gpu: Gpu, batch: int, event: Callable[[], Event], outputs: Mapping[str, DeviceArray]) -> None:
@@ -65,19 +67,16 @@ class DevicePlace:
         self.stream = self._stream.handle
         self._room = Room(gpu, self.stream, batch * _USUAL)
         self.rows = [PhotoRow(self._room) for _ in range(batch)]
-        self._table = Mirrored(gpu, batch * PHOTO.itemsize)
-        self._records = self._table.view(PHOTO, (batch,))
+        self.table = Mirrored(gpu, batch * PHOTO.itemsize)
+        self._records = self.table.view(PHOTO, (batch,))
         self._ends = PinnedArray(gpu, (batch, END, 3), "uint8")
         self.sizes = PinnedArray(gpu, (batch, 2), "int64")
         self.results = {name: PinnedArray(gpu, output.shape, output.dtype) for name, output in outputs.items()}
+        self.round: Graph | None = None
 
-    def send_table(self) -> int:
-        """Enqueue the kernel's records of all rows; their device address."""
+    def describe(self, rows: Sequence[int], placements: Sequence[Placement]) -> None:
+        """Write the records of all rows into `table`, and into `sizes` those of some; the others get 1x1."""
         describe([row.photo for row in self.rows], self._records)
-        return self._table.send(self.stream)
-
-    def set_sizes(self, rows: Sequence[int], placements: Sequence[Placement]) -> None:
-        """Write `orig_target_sizes` of some rows; the others get 1x1."""
         self.sizes.array[:] = 1
         self.sizes.array[rows] = sizes_to_feed(placements)
 
@@ -103,8 +102,10 @@ class DevicePlace:
     def close(self) -> None:
         """Give the memory back."""
         self._stream.synchronize()
+        if self.round:
+            self.round.close()
         self._room.close()
-        self._table.close()
+        self.table.close()
         for array in (self._ends, self.sizes, *self.results.values()):
             array.close()
         self._stream.close()

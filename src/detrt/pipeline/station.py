@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -53,11 +54,14 @@ class Station:
         self, place: DevicePlace, rows: Sequence[int], placements: Sequence[Placement]
     ) -> dict[str, npt.NDArray[Any]]:
         """Preprocess and run every row of the place, and wait; the outputs of `rows`, as arrays of the caller's own."""
-        table = place.send_table()
         place.arrived.record(place.stream)
-        place.set_sizes(rows, placements)
+        place.describe(rows, placements)
+        stream = self._session.stream
         with self._lock:
-            self._enqueue(place, table)
+            place.round = place.round or self._session.within(partial(self._bring, place), partial(self._fetch, place))
+            place.arrived.hold(stream)  # the photos; this thread goes on
+            place.round.launch(stream)
+            place.done.record(stream)
         place.done.synchronize()
         every = len(rows) == self._batch
         return {name: result.array.copy() if every else result.array[rows] for name, result in place.results.items()}
@@ -66,13 +70,13 @@ class Station:
         """Give the session back."""
         self._session.close()
 
-    def _enqueue(self, place: DevicePlace, table: int) -> None:
-        stream, copy = self._session.stream, self._gpu.copy
-        place.arrived.hold(stream)  # the photos and their table; this thread goes on
-        self._preprocess(table, self._batch, self._images, stream)
+    def _bring(self, place: DevicePlace, stream: int) -> None:
+        """Enqueue what makes the network's inputs of the photos of a place."""
         if self._sizes:
-            copy(self._sizes.pointer, place.sizes.pointer, place.sizes.nbytes, stream)
-        self._session.launch()
+            self._gpu.copy(self._sizes.pointer, place.sizes.pointer, place.sizes.nbytes, stream)
+        self._preprocess(place.table.send(stream), self._batch, self._images, stream)
+
+    def _fetch(self, place: DevicePlace, stream: int) -> None:
+        """Enqueue the way back of the network's outputs."""
         for name, result in place.results.items():
-            copy(result.pointer, self.outputs[name].pointer, result.nbytes, stream)
-        place.done.record(stream)
+            self._gpu.copy(result.pointer, self.outputs[name].pointer, result.nbytes, stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from detrt.errors import ModelError
 from detrt.runtime.base import Runtime
+from detrt.runtime.gpu import Graph
 from detrt.signature import TensorSpec
 
 
@@ -113,6 +114,18 @@ class DeviceSession(Protocol):
 
     def launch(self, *, stream: int | None = None) -> None:
         """Enqueue one run from `inputs` to `outputs` on `stream` (own stream where None) and return at once."""
+        ...
+
+    def within(self, before: Callable[[int], None], after: Callable[[int], None]) -> Graph:
+        """A run at the current shape with what a caller enqueues before and after it, as one CUDA graph if it can be.
+
+        To be launched on the session's stream, again and again; closed by the caller, before the session is.
+
+        Args:
+            before: enqueues, on the stream that it is given, what fills `inputs`. Called once, or at every launch where
+                there can be no graph: addresses stay the same, what lies there may change from launch to launch.
+            after: likewise, what takes `outputs` away.
+        """
         ...
 
     def enqueue(self, feeds: Mapping[str, OnDevice], *, stream: int | None = None) -> Mapping[str, DeviceArray]:

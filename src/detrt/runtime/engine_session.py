@@ -11,7 +11,7 @@ import numpy as np
 from detrt.errors import EngineError
 from detrt.runtime.base import Array
 from detrt.runtime.device import DeviceArray, OnDevice, check_feeds, device_array
-from detrt.runtime.gpu import Gpu
+from detrt.runtime.gpu import Gpu, Graph
 from detrt.runtime.loaded_engine import LoadedEngine
 from detrt.runtime.shaped_engine import ShapedEngine
 
@@ -93,6 +93,11 @@ class EngineSession:
     def launch(self, *, stream: int | None = None) -> None:
         """See `DeviceSession.launch`."""
         self._shaped.launch(self.stream if stream is None else stream)
+
+    def within(self, before: Callable[[int], None], after: Callable[[int], None]) -> Graph:
+        """See `DeviceSession.within`."""
+        self._stream.synchronize()  # nothing of the engine runs while it is captured
+        return self._shaped.within(before, after, self.stream)
 
     def enqueue(self, feeds: Mapping[str, OnDevice], *, stream: int | None = None) -> Mapping[str, DeviceArray]:
         """See `DeviceSession.enqueue`."""

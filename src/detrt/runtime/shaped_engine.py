@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,24 +48,27 @@ class ShapedEngine:
             self._context.set_tensor_address(name, array.pointer)
         self._execute(stream)  # the first run compiles and allocates, which a capture must not
         gpu.synchronize(stream)
-        self._graph = self._captured(stream, self._execute)
+        self._graph = self._recorded(stream, self._execute)
         self._round_trip: Graph | None = None
 
     def launch(self, stream: int) -> None:
         """Enqueue one run between the device buffers."""
-        if self._graph:
-            self._graph.launch(stream)
-        else:
-            self._execute(stream)
+        self._graph.launch(stream)
 
     def round_trip(self, stream: int) -> None:
         """Enqueue upload, run and download."""
-        if self._graph and not self._round_trip:
-            self._round_trip = self._captured(stream, self._enqueue_round_trip)
-        if self._round_trip:
-            self._round_trip.launch(stream)
-        else:
-            self._enqueue_round_trip(stream)
+        self._round_trip = self._round_trip or self.within(self.upload, self.download, stream)
+        self._round_trip.launch(stream)
+
+    def within(self, before: Callable[[int], None], after: Callable[[int], None], stream: int) -> Graph:
+        """A run with what is enqueued before and after it, to be launched as one; the caller closes it."""
+
+        def work(where: int) -> None:
+            before(where)
+            self._execute(where)
+            after(where)
+
+        return self._recorded(stream, work)
 
     def upload(self, stream: int) -> None:
         """Enqueue the copies from pinned memory."""
@@ -105,20 +109,25 @@ class ShapedEngine:
                 "TensorRT could not enqueue the engine.", "Its log says why: logging.getLogger('detrt.tensorrt')."
             )
 
-    def _enqueue_round_trip(self, stream: int) -> None:
-        self.upload(stream)
-        self._execute(stream)
-        self.download(stream)
+    def _recorded(self, stream: int, work: Callable[[int], None]) -> Graph:
+        """A CUDA graph of the work; piece by piece where graphs are not wanted or the engine cannot be captured."""
+        if self._graph_wanted:
+            try:
+                return self._gpu.capture(stream, lambda: work(stream))
+            except EngineError as error:
+                logger.warning("the engine runs without a CUDA graph, which is slower: %s", error.problem)
+                self._graph_wanted = False
+        return _PieceByPiece(work)
 
-    def _captured(self, stream: int, work: Callable[[int], None]) -> Graph | None:
-        """A CUDA graph of the work; None where graphs are not wanted or the engine cannot be captured."""
-        if not self._graph_wanted:
-            return None
-        try:
-            return self._gpu.capture(stream, lambda: work(stream))
-        except EngineError as error:
-            logger.warning("the engine runs without a CUDA graph, which is slower: %s", error.problem)
-            return None
+
+@dataclass(frozen=True)
+class _PieceByPiece:
+    """What stands in for a CUDA graph where there can be none."""
+
+    launch: Callable[[int], None]
+
+    def close(self) -> None:
+        """There is nothing to give back."""
 
 
 def _view(pointer: int, array: DeviceArray) -> Array:
