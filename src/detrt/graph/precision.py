@@ -9,6 +9,7 @@ from typing import Literal
 import onnx
 
 from detrt.graph import ops
+from detrt.graph.fp8_sums import room_for_sums
 from detrt.graph.index import GraphIndex, key_of
 from detrt.graph.keep import must_stay
 from detrt.graph.passes import PassResult
@@ -103,7 +104,10 @@ def with_plan(model: onnx.ModelProto, plan: PrecisionPlan) -> PassResult:
     """Carry out a plan that was made for this model."""
     if plan.precision == "fp32" or plan.precision == "tf32":
         return PassResult(model, changed=False)
-    return PassResult(retyped(GraphIndex(with_typed_scales(model)), plan.precision, plan.wide), changed=True)
+    ready = with_typed_scales(model)
+    if plan.precision == "fp16":
+        ready = room_for_sums(ready).model  # of FP8 products, which nothing else asks for
+    return PassResult(retyped(GraphIndex(ready), plan.precision, plan.wide), changed=True)
 
 
 def _cheapest(index: GraphIndex, must: set[int], ranges: Ranges | None) -> set[int]:

@@ -83,6 +83,13 @@ class Links:
         tensor = self._constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
+    def dequantizer(self, name: str) -> NodeProto | None:
+        """The DequantizeLinear that gives a tensor, as it is or transposed behind it."""
+        node = self.maker(name)
+        if node is not None and node.op_type == "Transpose":
+            node = self.maker(node.input[0])
+        return node if node is not None and node.op_type == "DequantizeLinear" else None
+
     def ends_in_softmax(self, name: str) -> bool:
         """Whether a softmax reads the tensor, perhaps once it has another shape."""
         pending = [name]

@@ -61,7 +61,7 @@ def quantized_products(model: onnx.ModelProto) -> list[str]:
         node.output[0]
         for node in graph.nodes
         if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")
-        and any(_dequantizer(graph, name) is not None for name in node.input[:2])
+        and any(graph.dequantizer(name) is not None for name in node.input[:2])
     ]
 
 
@@ -89,7 +89,7 @@ def _freed(graph: Links, proto: onnx.GraphProto, node: NodeProto, slot: int) -> 
 
 def _float_of(graph: Links, proto: onnx.GraphProto, name: str) -> str | None:
     """The float tensor that a dequantised one was before; a new constant where only its codes are there."""
-    dequantize = _dequantizer(graph, name)
+    dequantize = graph.dequantizer(name)
     if dequantize is None:
         return None
     quantize = graph.maker(dequantize.input[0])
@@ -111,10 +111,3 @@ def _float_of(graph: Links, proto: onnx.GraphProto, name: str) -> str | None:
     if not any(tensor.name == made for tensor in proto.initializer):
         proto.initializer.append(numpy_helper.from_array(value, made))
     return made
-
-
-def _dequantizer(graph: Links, name: str) -> NodeProto | None:
-    node = graph.maker(name)
-    if node is not None and node.op_type == "Transpose":
-        node = graph.maker(node.input[0])
-    return node if node is not None and node.op_type == "DequantizeLinear" else None

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from detrt.graph.fp8_sums import room_for_sums
 from detrt.graph.index import GraphIndex
+from detrt.graph.passes import apply
 from detrt.graph.products import Product
 from detrt.graph.quantizers import InsertQuantizers, QuantizedWeight
 from detrt.graph.residuals import residual_inputs
@@ -95,7 +97,7 @@ class Quantizer:
                 biases |= self._bias(product, layer)
         scales = {name: self.scale(name) for name in sorted(self._tensors(inputs))}
         insert = InsertQuantizers(self._target.onnx_type, scales, frozenset(inputs), weights, biases)
-        return insert(self.graph.model).model
+        return apply(self.graph.model, (insert, room_for_sums)).model
 
     def scale(self, tensor: str) -> Array:
         """The scale of an activation: float32, of shape () or (tokens,)."""

@@ -17,6 +17,7 @@ from detrt.errors import UsageError
 from detrt.evaluate import CocoDataset
 from detrt.files import whole
 from detrt.graph import onnx_file
+from detrt.graph.fp8_sums import room_for_sums
 from detrt.graph.precision import with_precision
 from detrt.graph.ranges import measure_ranges
 from detrt.progress import Progress, silent
@@ -200,7 +201,7 @@ def _by_recipe(
     if recipe.placement == "modelopt" and not recipe.mend:
         calibration = recipe.modelopt_calibration
         model = quantized_by_modelopt(bench.float_model, bench.contract, bench.photos, precision, calibration)
-        return model, placed_by_modelopt(model, bench.products)
+        return room_for_sums(model).model, placed_by_modelopt(model, bench.products)
     settings, keys = recipe.settings(precision), _placed(bench, recipe, precision)
     given = _in_torch(bench, checkpoint, keys, settings, progress) if checkpoint else None
     quantizer = bench.quantizer(settings, progress, given=given)
