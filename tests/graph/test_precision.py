@@ -10,6 +10,7 @@ from detrt.graph import ops
 from detrt.graph.emulate import emulated
 from detrt.graph.index import GraphIndex, key_of
 from detrt.graph.precision import Precision, plan_precision, with_precision
+from detrt.graph.quantizers import InsertQuantizers
 from detrt.graph.ranges import measure_ranges
 from detrt.graph.retype import narrow_constant, retyped
 from detrt.runtime.base import Array
@@ -213,6 +214,16 @@ def test_scale_below_fp16_normal_numbers_stays_in_float32() -> None:
     kept = {one.op: one.reason for one in plan_precision(_quantised(scale=1e-6), "fp16").kept}
     assert "scales" in kept["QuantizeLinear"]
     assert "scales" in kept["DequantizeLinear"]
+
+
+def test_quantisers_draw_no_more_of_the_network_into_float32() -> None:
+    model = norm(gain=1.0)
+    alone = plan_precision(model, "fp16").wide
+    quantised = InsertQuantizers(
+        TensorProto.INT8, {"normed": np.array(0.02, np.float32)}, frozenset({("y", 0)}), weights={}
+    )(model).model
+    assert alone
+    assert plan_precision(quantised, "fp16").wide == alone
 
 
 def test_ranges_of_another_model_are_refused() -> None:
