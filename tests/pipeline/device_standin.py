@@ -154,12 +154,18 @@ class HostJpegDecoder:
 
 
 def lane_on_host(
-    detector: Detector, gpu: StandInGpu, batch: int, times: StageTimes, decoder: HostJpegDecoder | None = None
+    detector: Detector,
+    gpu: StandInGpu,
+    batch: int,
+    times: StageTimes,
+    decoder: HostJpegDecoder | None = None,
+    *,
+    alone: bool = False,
 ) -> DeviceLane:
     """The device's lane of a detector, on stand-ins."""
-    session = HostSession(detector, gpu)
-    station = Station(session, gpu, detector.contract, HostKernel(detector.contract, gpu), batch)
-    return DeviceLane(detector, gpu, station, batch, times, HostEvent, decoder.another if decoder else None)
+    session, kernel = HostSession(detector, gpu), HostKernel(detector.contract, gpu)
+    station = Station(session, gpu, detector.contract, kernel, HostEvent, batch, alone=alone)
+    return DeviceLane(detector, gpu, station, batch, times, decoder.another if decoder else None)
 
 
 def array_at(array: DeviceArray) -> npt.NDArray[Any]:

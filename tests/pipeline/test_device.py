@@ -158,10 +158,14 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_single_call_finds_what_a_stream_finds(
-    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu, count: int
+    monkeypatch: pytest.MonkeyPatch,
+    detector: Detector,
+    gpu: StandInGpu,
+    decoder: HostJpegDecoder | None,
+    count: int,
 ) -> None:
-    def lane(detector: Detector, batch: int, times: StageTimes) -> device.DeviceLane:
-        return lane_on_host(detector, gpu, batch, times)
+    def lane(detector: Detector, batch: int, times: StageTimes, *, alone: bool) -> device.DeviceLane:
+        return lane_on_host(detector, gpu, batch, times, decoder, alone=alone)
 
     good = [item for item in items() if item.name not in ("cut", "text", "spoilt")][:count]
     expected = detector.detect(good)

@@ -74,7 +74,7 @@ def test_photos_are_decoded_by_the_chip_where_there_is_one(
     for call in ("nvjpegJpegStateCreate", "nvjpegJpegStreamCreate"):
         setattr(library, call, lambda *_: 0)
     monkeypatch.setattr(nvjpeg, "_library", lambda: library)
-    monkeypatch.setattr(device, "device_lane", lambda *_, decoder: decoder)
+    monkeypatch.setattr(device, "device_lane", lambda *_, decoder, **__: decoder)
     decoder: Any = device_lane_of(on_gpu, 2, StageTimes())
     assert isinstance(decoder(), nvjpeg.NvJpeg) if there else decoder is None
 

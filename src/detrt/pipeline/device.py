@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from detrt.detections import Detections
@@ -14,7 +15,7 @@ from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_
 from detrt.images.read import Pixels, decode_jpeg, jpeg_header
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
-from detrt.pipeline.device_place import DevicePlace, Event, PhotoRow
+from detrt.pipeline.device_place import DevicePlace, PhotoRow
 from detrt.pipeline.lane import Loaded
 from detrt.pipeline.station import Station
 from detrt.runtime.cuda import CudaEvent
@@ -52,11 +53,9 @@ class DeviceLane:
         station: Station,
         batch: int,
         times: StageTimes,
-        event: Callable[[], Event],
         decoder: Callable[[], DecodesJpegs] | None = None,
     ) -> None:
-        self._detector, self._gpu, self._batch, self._times = detector, gpu, batch, times
-        self._event = event
+        self._detector, self._gpu, self._times = detector, gpu, times
         self._most_bytes = PLACE_BYTES // batch
         self._station = station
         self._places: list[DevicePlace] = []
@@ -66,9 +65,8 @@ class DeviceLane:
 
     def place(self) -> DevicePlace:
         """See `Lane`."""
-        made = DevicePlace(self._gpu, self._batch, self._event, self._station.outputs)
-        self._places.append(made)
-        return made
+        self._places.append(self._station.place())
+        return self._places[-1]
 
     def load(self, place: DevicePlace, row: int, item: Item) -> Loaded:
         """See `Lane`."""
@@ -191,6 +189,7 @@ def device_lane(
     times: StageTimes,
     *,
     decoder: Callable[[], DecodesJpegs] | None = None,
+    alone: bool = False,
 ) -> DeviceLane:
     """The lane of a detector whose runtime is an engine on a GPU, ready to run.
 
@@ -199,6 +198,7 @@ def device_lane(
         batch: photos a group.
         times: to be filled.
         decoder: makes what decodes JPEGs on the GPU; None decodes them on the CPU.
+        alone: groups come one at a time, each of which somebody waits for.
 
     Raises:
         MissingExtraError, EngineError: the kernel cannot be compiled here.
@@ -209,5 +209,5 @@ def device_lane(
     gpu.use()
     dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
     preprocess = FusedPreprocessing(contract, dtype, gpu.capability)
-    station = Station(runtime.session(), gpu, contract, preprocess, batch)
-    return DeviceLane(detector, gpu, station, batch, times, CudaEvent, decoder)
+    station = Station(runtime.session(), gpu, contract, preprocess, partial(CudaEvent, timed=False), batch, alone=alone)
+    return DeviceLane(detector, gpu, station, batch, times, decoder)

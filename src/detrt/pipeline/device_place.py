@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from detrt.decoding import sizes_to_feed
+from detrt.decoding import fed_size
 from detrt.images.gpu.preprocess import PHOTO, PhotoOnDevice, describe
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
 from detrt.runtime.device import DeviceArray
-from detrt.runtime.gpu import Gpu, Graph, Memory
+from detrt.runtime.gpu import Gpu, Graph, Memory, Stream
 
 _USUAL = 1 << 20
 """Bytes that a photo usually needs: 640x480 RGB and a little."""
@@ -51,8 +51,7 @@ class DevicePlace:
 
     Attributes:
         rows: one a photo.
-        stream: what brings the photos to the GPU, beside the network that runs on others.
-        arrived: the photos are on the GPU.
+        stream: what brings the photos to the GPU.
         done: the results are on the host.
         table: the kernel's record of every row.
         sizes: `orig_target_sizes` of every row, (N, 2) int64.
@@ -60,11 +59,30 @@ class DevicePlace:
         round: everything from `table` and `sizes` to `results`, where it was recorded.
     """
 
-    def __init__(self, gpu: Gpu, batch: int, event: Callable[[], Event], outputs: Mapping[str, DeviceArray]) -> None:
+    def __init__(
+        self,
+        gpu: Gpu,
+        batch: int,
+        event: Callable[[], Event],
+        outputs: Mapping[str, DeviceArray],
+        stream: int | None = None,
+    ) -> None:
+        """Allocate.
+
+        Args:
+            gpu: where.
+            batch: photos.
+            event: makes events.
+            outputs: of the network.
+            stream: to bring the photos on; one of the place's own, beside the network, where it is left out.
+        """
         self._gpu = gpu
-        self.arrived, self.done = event(), event()
-        self._stream = gpu.stream()
-        self.stream = self._stream.handle
+        self._arrived, self.done = event(), event()
+        self._own_stream: Stream | None = None
+        if stream is None:
+            self._own_stream = gpu.stream()
+            stream = self._own_stream.handle
+        self.stream = stream
         self._room = Room(gpu, self.stream, batch * _USUAL)
         self.rows = [PhotoRow(self._room) for _ in range(batch)]
         self.table = Mirrored(gpu, batch * PHOTO.itemsize)
@@ -77,8 +95,16 @@ class DevicePlace:
     def describe(self, rows: Sequence[int], placements: Sequence[Placement]) -> None:
         """Write the records of all rows into `table`, and into `sizes` those of some; the others get 1x1."""
         describe([row.photo for row in self.rows], self._records)
-        self.sizes.array[:] = 1
-        self.sizes.array[rows] = sizes_to_feed(placements)
+        sizes = self.sizes.array
+        sizes[:] = 1
+        for row, placement in zip(rows, placements, strict=True):
+            sizes[row] = fed_size(placement)
+
+    def hold(self, stream: int) -> None:
+        """Let what is enqueued on another stream from now on wait for the photos."""
+        if stream != self.stream:
+            self._arrived.record(self.stream)
+            self._arrived.hold(stream)
 
     def keep_end(self, row: int, photo: PhotoOnDevice) -> None:
         """Enqueue the last pixels of a row's photo to the host."""
@@ -101,14 +127,15 @@ class DevicePlace:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._stream.synchronize()
+        self._gpu.synchronize(self.stream)
         if self.round:
             self.round.close()
         self._room.close()
         self.table.close()
         for array in (self._ends, self.sizes, *self.results.values()):
             array.close()
-        self._stream.close()
+        if self._own_stream:
+            self._own_stream.close()
 
 
 class PhotoRow:

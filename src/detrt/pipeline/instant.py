@@ -70,7 +70,7 @@ class InstantPath:
         if room in self._ready:
             self._ready[room] = self._ready.pop(room)
         else:
-            lane = device_lane_of(self._detector, room, StageTimes())
+            lane = device_lane_of(self._detector, room, StageTimes(), alone=True)
             if lane is None:
                 return None
             while len(self._ready) >= MOST_LANES:

@@ -26,8 +26,14 @@ def lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[Any]:
     return device_lane_of(detector, batch, times) or HostLane(detector, batch, times)
 
 
-def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[Any] | None:
+def device_lane_of(detector: Detector, batch: int, times: StageTimes, *, alone: bool = False) -> Lane[Any] | None:
     """A lane on the GPU; None where the runtime has no device path, or the extra `gpu` is not here.
+
+    Args:
+        detector: whose photos.
+        batch: photos a group.
+        times: to be filled.
+        alone: groups come one at a time, each of which somebody waits for.
 
     Raises:
         ModelError: the engine does not take such a batch.
@@ -39,7 +45,7 @@ def device_lane_of(detector: Detector, batch: int, times: StageTimes) -> Lane[An
     runtime: GpuRuntime = detector.runtime  # type: ignore[assignment]  # it has sessions, so it is on a GPU
     runtime.gpu.use()
     try:
-        return device_lane(detector, batch, times, decoder=_chip(runtime.gpu))
+        return device_lane(detector, batch, times, decoder=_chip(runtime.gpu), alone=alone)
     except MissingExtraError as reason:
         logger.warning("photos are resized on the CPU, which is slower: %s", reason)
         return None

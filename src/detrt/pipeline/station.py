@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy.typing as npt
 from detrt.contract import ModelContract
 from detrt.images.gpu.preprocess import EnqueuesPreprocessing
 from detrt.images.resize import Placement
-from detrt.pipeline.device_place import DevicePlace
-from detrt.runtime.device import DeviceArray, DeviceSession
+from detrt.pipeline.device_place import DevicePlace, Event
+from detrt.runtime.device import DeviceSession
 from detrt.runtime.gpu import Gpu
 
 
@@ -22,9 +22,6 @@ class Station:
 
     The GPU so goes from group to group without waiting for the host, and never runs the engine twice at a time, which
     would be no faster, and which TensorRT-RTX 1.6 does not survive: its contexts change each other's results.
-
-    Attributes:
-        outputs: of the network, on the device.
     """
 
     def __init__(
@@ -33,33 +30,50 @@ class Station:
         gpu: Gpu,
         contract: ModelContract,
         preprocess: EnqueuesPreprocessing,
+        event: Callable[[], Event],
         batch: int,
+        *,
+        alone: bool = False,
     ) -> None:
-        """Make ready for groups of `batch`, which takes long, and take the session over.
+        """Take a session over and shape it, which takes long.
+
+        Args:
+            session: of the engine.
+            gpu: where.
+            contract: of the model.
+            preprocess: the kernel.
+            event: makes events.
+            batch: photos a group.
+            alone: groups come one at a time, so that photos need no stream of their own to arrive while others run.
 
         Raises:
             ModelError: the engine does not take such a batch.
         """
         self._session, self._gpu, self._preprocess, self._batch = session, gpu, preprocess, batch
+        self._event, self._alone = event, alone
         shapes: dict[str, tuple[int, ...]] = {contract.input_name: (batch, 3, *contract.input_size)}
         if contract.sizes_name:
             shapes[contract.sizes_name] = (batch, 2)
         session.shape(shapes)
         self._images = session.inputs[contract.input_name]
         self._sizes = session.inputs[contract.sizes_name] if contract.sizes_name else None
-        self.outputs: Mapping[str, DeviceArray] = session.outputs
+        self._outputs = session.outputs
         self._lock = threading.Lock()
+
+    def place(self) -> DevicePlace:
+        """Room for a group; who asked closes it before the station."""
+        stream = self._session.stream if self._alone else None
+        return DevicePlace(self._gpu, self._batch, self._event, self._outputs, stream)
 
     def run(
         self, place: DevicePlace, rows: Sequence[int], placements: Sequence[Placement]
     ) -> dict[str, npt.NDArray[Any]]:
         """Preprocess and run every row of the place, and wait; the outputs of `rows`, as arrays of the caller's own."""
-        place.arrived.record(place.stream)
         place.describe(rows, placements)
         stream = self._session.stream
         with self._lock:
             place.round = place.round or self._session.within(partial(self._bring, place), partial(self._fetch, place))
-            place.arrived.hold(stream)  # the photos; this thread goes on
+            place.hold(stream)  # until the photos are there; this thread goes on
             place.round.launch(stream)
             place.done.record(stream)
         place.done.synchronize()
@@ -79,4 +93,4 @@ class Station:
     def _fetch(self, place: DevicePlace, stream: int) -> None:
         """Enqueue the way back of the network's outputs."""
         for name, result in place.results.items():
-            self._gpu.copy(result.pointer, self.outputs[name].pointer, result.nbytes, stream)
+            self._gpu.copy(result.pointer, self._outputs[name].pointer, result.nbytes, stream)

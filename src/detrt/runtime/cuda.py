@@ -40,10 +40,12 @@ class CudaGpu:
         """See `Gpu.pin`."""
         return CudaMemory(_do("cudaMallocHost", max(nbytes, 1)), nbytes, "cudaFreeHost")
 
-    def stream(self) -> CudaStream:
+    def stream(self, *, urgent: bool = False) -> CudaStream:
         """See `Gpu.stream`."""
         self.use()
-        return CudaStream(int(_do("cudaStreamCreateWithFlags", _cuda().cudaStreamNonBlocking)))
+        least, greatest = _do("cudaDeviceGetStreamPriorityRange")
+        priority = greatest if urgent else least
+        return CudaStream(int(_do("cudaStreamCreateWithPriority", _cuda().cudaStreamNonBlocking, priority)))
 
     def copy(self, target: int, source: int, nbytes: int, stream: int) -> None:
         """See `Gpu.copy`."""
@@ -127,10 +129,12 @@ class CudaGraph:
 
 
 class CudaEvent:
-    """A point in a stream whose time the GPU notes."""
+    """A point in a stream. Who waits for it keeps a core busy, which is the quickest way to hear of it."""
 
-    def __init__(self) -> None:
-        self._event = _do("cudaEventCreateWithFlags", _cuda().cudaEventDefault)
+    def __init__(self, *, timed: bool = True) -> None:
+        """Make one; where it is not timed, streams wait for it sooner (CUDA's manual of `cudaEventCreateWithFlags`)."""
+        cuda = _cuda()
+        self._event = _do("cudaEventCreateWithFlags", cuda.cudaEventDefault if timed else cuda.cudaEventDisableTiming)
         self._free = weakref.finalize(self, _quietly, "cudaEventDestroy", self._event)
         self._free.atexit = False
 
