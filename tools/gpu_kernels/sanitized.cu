@@ -25,6 +25,7 @@ struct Memory {
     explicit Memory(const std::vector<Number>& numbers) : count(numbers.size()) {
         must(cudaMalloc(&pointer, bytes()), "cudaMalloc");
         must(cudaMemcpy(pointer, numbers.data(), bytes(), cudaMemcpyHostToDevice), "cudaMemcpy");
+        must(cudaStreamSynchronize(nullptr), "cudaMemcpy");  // it returns before pageable memory has arrived
     }
     Memory(const Memory&) = delete;
     ~Memory() { cudaFree(pointer); }
