@@ -20,8 +20,6 @@ _STRICT = 1 << 2  # NVJPEG_FLAGS_BITSTREAM_STRICT
 _FANCY = 1 << 5  # NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION: what libjpeg-turbo does
 _RGBI = 5  # NVJPEG_OUTPUT_RGBI: interleaved RGB in the first channel
 _ALIGNED = 256
-_LAST = 3 * 32
-"""Bytes of a picture's end by which the pipeline tells whether the chip came that far."""
 
 
 class _Image(ctypes.Structure):
@@ -125,9 +123,9 @@ class NvJpeg:
             image = group.images[number]
             image.channel[0], image.pitch[0] = place.pointer, place.pitch
             group.data[number], group.lengths[number] = file, len(file)
-            # black until the chip writes it: it may stop early, and leave what was there
-            last = min(_LAST, place.pitch)
-            self._gpu.clear(place.pointer + place.size[0] * place.pitch - last, last, stream)
+        # the chip may stop early, and leave what was there; one call for all, since each takes longer than the clearing
+        last = places[-1]
+        self._gpu.clear(places[0].pointer, last.pointer + last.size[0] * last.pitch - places[0].pointer, stream)
         if self._nvjpeg.nvjpegDecodeBatched(self._handle, self._state, group.data, group.lengths, group.images, stream):
             self._group = None  # a state that failed has to begin anew
             return False
