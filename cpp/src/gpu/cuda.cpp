@@ -57,9 +57,12 @@ PinnedMemory pinned_memory(std::size_t bytes) {
     return PinnedMemory(memory);
 }
 
-Stream new_stream() {
+Stream new_stream(bool urgent) {
+    int least = 0, greatest = 0;
+    check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
     cudaStream_t stream = nullptr;
-    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, urgent ? greatest : least),
+          "cudaStreamCreateWithPriority");
     return Stream(stream);
 }
 

@@ -52,7 +52,8 @@ using Graph = std::unique_ptr<CUgraphExec_st, DestroyGraph>;
 
 DeviceMemory device_memory(std::size_t bytes);
 PinnedMemory pinned_memory(std::size_t bytes);
-Stream new_stream();
+// An urgent stream's kernels come before all others'.
+Stream new_stream(bool urgent = false);
 Event new_event(bool timing = false);
 
 // What `work` enqueues on the stream, as one thing to launch. Other threads may go on allocating and launching.

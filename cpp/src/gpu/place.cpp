@@ -20,7 +20,7 @@ Place::Place(const ModelContract& contract, int batch, bool gpu_decode)
     : contract_(contract),
       most_bytes_(kMostBytes / std::size_t(batch)),
       gpu_decode_(gpu_decode && has_gpu_jpeg()),
-      stream_(new_stream()),
+      stream_(new_stream(true)),  // decoding does not wait behind the network of the group before
       sent_(new_event()),
       done_(new_event()),
       rows_(std::size_t(batch)),
