@@ -80,7 +80,7 @@ class DevicePlace:
         self._arrived, self.done = event(), event()
         self._own_stream: Stream | None = None
         if stream is None:
-            self._own_stream = gpu.stream()
+            self._own_stream = gpu.stream(urgent=True)  # decoding does not wait behind the network of the group before
             stream = self._own_stream.handle
         self.stream = stream
         self._room = Room(gpu, self.stream, batch * _USUAL)
