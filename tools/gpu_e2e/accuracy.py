@@ -10,11 +10,12 @@ from engines import engine_of
 from detrt.detector import Detector
 from detrt.evaluate.dataset import coco_dataset
 from detrt.evaluate.scorer import score
-from detrt.images.gpu.jpeg import NvImageCodec
+from detrt.images.gpu.nvjpeg import NvJpeg
 from detrt.images.sources import PhotoBytes
 from detrt.pipeline import detect_stream
 from detrt.pipeline.device import device_lane
 from detrt.pipeline.host import HostLane
+from detrt.runtime.cuda import gpu
 from detrt.stages import StageTimes
 
 
@@ -26,7 +27,7 @@ def compare_ap(folder: Path, model: Path) -> None:
         for name, lane in (
             ("CPU path", HostLane(detector, 8, StageTimes())),
             ("GPU path", device_lane(detector, 8, StageTimes())),
-            ("GPU path, nvImageCodec", device_lane(detector, 8, StageTimes(), decoder=NvImageCodec)),
+            ("GPU path, JPEG chip", device_lane(detector, 8, StageTimes(), decoder=lambda: NvJpeg(gpu()))),
         ):
             items = (PhotoBytes(photo.path.read_bytes(), photo.path.name, upright=False) for photo in dataset.photos)
             started = time.perf_counter()

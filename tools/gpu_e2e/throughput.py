@@ -19,7 +19,6 @@ from detrt.benchmark.timings import Subject, Timings
 from detrt.benchmark.turns import Pace, Timeable, take_turns
 from detrt.detector import Detector
 from detrt.errors import DetrtError
-from detrt.images.gpu.jpeg import NvImageCodec
 from detrt.images.gpu.nvjpeg import NvJpeg
 from detrt.images.read import decode_photo
 from detrt.images.sources import PhotoBytes
@@ -38,15 +37,14 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
         times = watched if batch == max(batches) else StageTimes()
         ways += [
             (f"engine b{batch}", _engine(engine, batch, pictures)),
-            (f"ours b{batch}", _stream(engine, batch, files, NvImageCodec, times)),
+            (f"ours b{batch}", _stream(engine, batch, files, chip, times)),
         ]
     first, last = engines[min(batches)], engines[max(batches)]
     ways += [
-        (f"ours b{max(batches)}, nvJPEG", _stream(last, max(batches), files, nvjpeg, StageTimes())),
         (f"ours b{max(batches)}, CPU decoding", _stream(last, max(batches), files, None, StageTimes())),
         (f"OpenCV and 16 threads b{max(batches)}", _opencv(last, max(batches), files)),
         ("ours, call by call b1", _calls(first, files)),
-        ("ours, call by call b1, nvJPEG", _calls_with(nvjpeg, first, files, alone)),
+        ("the same, in pieces", _calls_with(chip, first, files, alone)),
         ("ours, call by call b1, CPU decoding", _calls_with(None, first, files, StageTimes())),
         ("the origin's way b1", _origins(first, files)),
     ]
@@ -62,13 +60,13 @@ def compare_throughput(model: Path, files: list[bytes], *, batches: Sequence[int
             print(f"{subject}: {error}")
         names = {id(way.subject): name for name, way in opened.items()}
     _print({names[id(row.subject)]: row for row in rows})
-    for name, times in (("ours at the largest batch", watched), ("ours call by call, nvJPEG", alone)):
+    for name, times in (("ours at the largest batch", watched), ("ours call by call", alone)):
         print(f"{name}, ms an image:", {k: round(v, 4) for k, v in times.per_image().items()}, flush=True)
     if watched.spans:
         plot_timeline(watched.spans, out / "timeline.png")
 
 
-def nvjpeg() -> NvJpeg:
+def chip() -> NvJpeg:
     return NvJpeg(gpu())
 
 
