@@ -63,6 +63,15 @@ def test_a_frame_that_says_too_little_is_none(frame: bytes) -> None:
     assert header_of(b"\xff\xd8\xff\xc0" + frame + b"\xff\xda\0\x08") is None
 
 
+@pytest.mark.parametrize(
+    "odd", [b"\xff\xd0", b"\xff\xd9", b"\xff\xc0\0\x11\x08\0\x05\0\x05\x01\x01\x11\0", b"\0\0\0\0"]
+)
+def test_what_may_not_stand_in_a_header_makes_it_odd(odd: bytes) -> None:
+    file = jpeg()
+    scan = file.index(b"\xff\xda")
+    assert header_of(file[:scan] + odd + file[scan:]) is None
+
+
 def test_fill_bytes_before_a_marker_are_skipped() -> None:
     file = jpeg(exif=TURNED)
     assert header_of(file[:2] + b"\xff\xff" + file[2:]) == header_of(file)

@@ -80,6 +80,12 @@ def test_a_turned_photo_is_turned_back_for_people_and_left_for_coco(photo: Pixel
     assert np.abs(np.rot90(decode_photo(data), 1).astype(int) - decode_photo(data, upright=False)).max() <= 2
 
 
+def test_an_odd_header_is_read_all_the_same(photo: Pixels) -> None:
+    data = encoded(Image.fromarray(photo), "JPEG")
+    odd = data[:2] + b"\xff\x01" + data[2:]  # TEM, which no encoder of today writes
+    assert np.array_equal(decode_photo(odd), decode_photo(data))
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
 def test_a_cut_off_photo_is_an_error_that_names_it(photo: Pixels, kind: str, share: float) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length: TEM, RST0 to RST7, SOI."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15; DHT, JPG and DAC lie between them."""
+_WITH_LENGTH = frozenset(range(0xC0, 0xFF)) - frozenset(range(0xD0, 0xDA))
+"""All that may stand in a header; RST0 to RST7, SOI and EOI may not."""
 _SEQUENTIAL = (0xC0, 0xC1)
 _SCAN, _APP1 = 0xDA, 0xE1
 _EXIF = b"Exif\0\0"
@@ -41,14 +41,14 @@ def header_of(data: bytes) -> JpegHeader | None:
             return _header(data, frame, kind, exif) if 0 < frame <= at - _FRAME.size else None
         if marker == 0xFF:  # fill bytes may stand before any marker
             at += 1
-        elif marker in _ALONE:
-            at += 2
-        else:
-            if marker in _FRAMES:
-                frame, kind = at + 4, marker
-            elif marker == _APP1 and data.startswith(_EXIF, at + 4):
-                exif = True
-            at += 2 + (data[at + 2] << 8 | data[at + 3])
+            continue
+        if marker not in _WITH_LENGTH or (marker in _FRAMES and frame):
+            return None
+        if marker in _FRAMES:
+            frame, kind = at + 4, marker
+        elif marker == _APP1 and data.startswith(_EXIF, at + 4):
+            exif = True
+        at += 2 + (data[at + 2] << 8 | data[at + 3])
     return None
 
 

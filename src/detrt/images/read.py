@@ -109,7 +109,8 @@ def decode_jpeg(data: bytes, into: Pixels | None = None) -> Pixels:
 def _odd_header(data: bytes) -> JpegHeader:
     """What libjpeg-turbo makes of a header that is damaged, or that it alone understands."""
     height, width, color, _ = simplejpeg.decode_jpeg_header(data)
-    return JpegHeader((height, width), 3 if color in ("YCbCr", "Gray", "RGB") else 4, sequential=False, exif=False)
+    components = 3 if color in ("YCbCr", "Gray", "RGB") else 4
+    return JpegHeader((height, width), components, sequential=False, exif=b"Exif\0\0" in data)
 
 
 def _turned(data: bytes) -> bool:

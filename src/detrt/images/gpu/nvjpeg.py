@@ -90,7 +90,10 @@ class NvJpeg:
             self._memory.close()
 
     def _size(self, file: bytes) -> tuple[int, int] | None:
-        """Height and width of a file that the chip can decode: one sequential scan of a usual subsampling."""
+        """Height and width of a file that the chip can decode: one sequential scan of a usual subsampling.
+
+        As nvJPEG reads them: another's reading of a crafted file might give it too little memory.
+        """
         nvjpeg, header = self._nvjpeg, self._header
         cannot, width, height = ctypes.c_int(1), ctypes.c_uint(), ctypes.c_uint()  # nvJPEG says 0 for yes
         status = nvjpeg.nvjpegJpegStreamParseHeader(self._handle, file, len(file), header)
