@@ -1,7 +1,7 @@
 """JPEG files decoded by the GPU's own decoder chip, through nvJPEG's C interface.
 
-nvImageCodec drives the same chip, by way of threads, futures and images of its own, which one photo that somebody
-waits for pays for with a third of a millisecond.
+nvImageCodec drives the same chip, by way of threads, futures and images of its own, for whose sake one photo that
+somebody waits for took longer (docs/benchmarks.md).
 """
 
 from __future__ import annotations
