@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from detrt.contract import ModelContract, contract_from_metadata
 from detrt.engine import builder
 from detrt.engine.builder import build_engine
+from detrt.engine.capabilities import refuse_unsupported_model
 from detrt.engine.flavour import find
 from detrt.engine.manifest import cache_path, manifest_of, manifest_path
 from detrt.engine.options import Batch, BuildOptions
@@ -315,3 +318,25 @@ def test_the_precision_is_in_the_graph_that_is_built(femto: Path) -> None:
     ready, note = builder._at_precision(load(femto), BuildOptions(precision="fp16"), lambda *told: None)
     assert any(tensor.data_type == 10 for tensor in ready.graph.initializer)  # TensorProto.FLOAT16
     assert note.startswith("FP16")
+
+
+def test_int8_convolutions_are_refused_where_tensorrt_rtx_has_none() -> None:
+    scales = [
+        numpy_helper.from_array(np.array(0.1, np.float32), "s"),
+        numpy_helper.from_array(np.array(0, np.int8), "z"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["codes"]),
+        helper.make_node("DequantizeLinear", ["codes", "s", "z"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["kernel", "s", "z"], ["w"]),
+        helper.make_node("Conv", ["xq", "w"], ["y"]),
+    ]
+    kernel = numpy_helper.from_array(np.ones((1, 1, 1, 1), np.int8), "kernel")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 4, 4]) for name in ("x", "y")]
+    model = helper.make_model(helper.make_graph(nodes, "quantised", ends[:1], ends[1:], [*scales, kernel]))
+    for version, has in (("1.6.1.120", False), ("1.7.1.116", True)):
+        flavour = replace(find("tensorrt_rtx"), version=version)
+        with (
+            nullcontext() if has else pytest.raises(EngineError, match="has no INT8 convolutions, and the model has 1")
+        ):
+            refuse_unsupported_model(model, flavour)

@@ -15,7 +15,7 @@ import onnx
 from detrt import __version__
 from detrt.engine import api
 from detrt.engine.calibration import ranges_from_photos
-from detrt.engine.capabilities import refuse_unsupported
+from detrt.engine.capabilities import refuse_unsupported, refuse_unsupported_model
 from detrt.engine.debug_tensors import mark_debug_tensors
 from detrt.engine.fingerprint import fingerprint, source_sha256, up_to_date
 from detrt.engine.flavour import Flavour, find, member
@@ -81,6 +81,7 @@ def build_engine(
     gpu = cuda.first_gpu()
     refuse_unsupported(options, flavour, gpu)
     proto = load(source)
+    refuse_unsupported_model(proto, flavour)
     digest = source_sha256(source)
     plugins = papers_of(options.plugins, target)
     expected = fingerprint(digest, options, plugins, flavour, gpu)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from detrt.engine.flavour import Flavour
+import onnx
+
+from detrt.engine.flavour import Flavour, version_tuple
 from detrt.engine.options import BuildOptions
 from detrt.errors import EngineError, UsageError
+from detrt.graph.summary import summarise
 from detrt.runtime.gpu import Gpu
+
+_RTX_INT8 = (1, 7)
+"""The first TensorRT-RTX with INT8 convolutions: 1.4 and 1.6 end with an assertion of their own (tried)."""
 
 
 def refuse_unsupported(options: BuildOptions, flavour: Flavour, gpu: Gpu | None) -> None:
@@ -32,6 +38,22 @@ def refuse_unsupported(options: BuildOptions, flavour: Flavour, gpu: Gpu | None)
         raise EngineError(
             f"{flavour} needs the GPU that the engine is for, and there is none here.",
             "Build on a machine with that GPU, or build with TensorRT-RTX, which needs none: --flavour tensorrt_rtx.",
+        )
+
+
+def refuse_unsupported_model(model: onnx.ModelProto, flavour: Flavour) -> None:
+    """Raise for a model that `flavour` would fail on after minutes, with a message about its own insides.
+
+    Raises:
+        EngineError: INT8 convolutions for a TensorRT-RTX that has none.
+    """
+    if not flavour.is_rtx or version_tuple(flavour.version) >= _RTX_INT8:
+        return
+    found = summarise(model).quantization
+    if found and "int8" in found.types and found.covered.get("Conv", (0, 0))[0]:
+        raise EngineError(
+            f"{flavour} has no INT8 convolutions, and the model has {found.covered['Conv'][0]}.",
+            "Build with TensorRT-RTX 1.7 or with TensorRT, or quantize with --precision fp8, or build the float model.",
         )
 
 
