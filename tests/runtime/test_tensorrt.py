@@ -229,11 +229,11 @@ def test_device_tensors_go_in_and_out_on_the_callers_stream(engine: Path, gpu: S
 def test_what_a_caller_does_before_and_after_a_run_is_launched_with_it(
     engine: Path, gpu: StandInGpu, capturable: bool
 ) -> None:
-    gpu.capturable = capturable
     given = {name: gpu.put(value) for name, value in feeds_of(2).items()}
     taken = gpu.put(np.zeros(2, np.float32))
     with TensorRTRuntime(engine) as runtime, runtime.session() as session:
         session.shape({name: array.shape for name, array in given.items()})
+        gpu.capturable = capturable
 
         def bring(stream: int) -> None:
             for name, array in session.inputs.items():
@@ -250,6 +250,7 @@ def test_what_a_caller_does_before_and_after_a_run_is_launched_with_it(
             within.launch(session.stream)
             scores = np.ctypeslib.as_array((ctypes.c_float * 2).from_address(taken.pointer))
             np.testing.assert_array_equal(scores, expected(feeds))
+            assert gpu.launched[-1] == ("graph", session.stream)
         within.close()
         assert len(gpu.graphs) == graphs - capturable
 

@@ -48,7 +48,9 @@ class ShapedEngine:
             self._context.set_tensor_address(name, array.pointer)
         self._execute(stream)  # the first run compiles and allocates, which a capture must not
         gpu.synchronize(stream)
-        self._graph = self._recorded(stream, self._execute)
+        captured = self._captured(stream, self._execute)
+        self._graph: Graph = captured or _PieceByPiece(self._execute)
+        self._graph_wanted = captured is not None  # what cannot be captured alone cannot be captured with more
         self._round_trip: Graph | None = None
 
     def launch(self, stream: int) -> None:
@@ -63,12 +65,15 @@ class ShapedEngine:
     def within(self, before: Callable[[int], None], after: Callable[[int], None], stream: int) -> Graph:
         """A run with what is enqueued before and after it, to be launched as one; the caller closes it."""
 
-        def work(where: int) -> None:
-            before(where)
-            self._execute(where)
-            after(where)
+        def around(engine: Callable[[int], None]) -> Callable[[int], None]:
+            def work(where: int) -> None:
+                before(where)
+                engine(where)
+                after(where)
 
-        return self._recorded(stream, work)
+            return work
+
+        return self._captured(stream, around(self._execute)) or _PieceByPiece(around(self.launch))
 
     def upload(self, stream: int) -> None:
         """Enqueue the copies from pinned memory."""
@@ -109,15 +114,15 @@ class ShapedEngine:
                 "TensorRT could not enqueue the engine.", "Its log says why: logging.getLogger('detrt.tensorrt')."
             )
 
-    def _recorded(self, stream: int, work: Callable[[int], None]) -> Graph:
-        """A CUDA graph of the work; piece by piece where graphs are not wanted or the engine cannot be captured."""
-        if self._graph_wanted:
-            try:
-                return self._gpu.capture(stream, lambda: work(stream))
-            except EngineError as error:
-                logger.warning("the engine runs without a CUDA graph, which is slower: %s", error.problem)
-                self._graph_wanted = False
-        return _PieceByPiece(work)
+    def _captured(self, stream: int, work: Callable[[int], None]) -> Graph | None:
+        """A CUDA graph of the work; None where graphs are not wanted or it cannot be captured."""
+        if not self._graph_wanted:
+            return None
+        try:
+            return self._gpu.capture(stream, lambda: work(stream))
+        except EngineError as error:
+            logger.warning("it takes longer to launch without a CUDA graph of all of it: %s", error.problem)
+            return None
 
 
 @dataclass(frozen=True)
