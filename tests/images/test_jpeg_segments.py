@@ -28,7 +28,9 @@ def jpeg(**options: object) -> bytes:
     ({"exif": TURNED, "progressive": True, "icc_profile": b"p" * 70_000}, True, False),
 ])  # fmt: skip
 def test_what_is_said_is_found(options: dict[str, object], exif: bool, sequential: bool) -> None:
-    assert header_of(jpeg(**options)) == ((16, 16), 3, sequential, exif)
+    header = header_of(jpeg(**options))
+    assert header
+    assert header[:4] == ((16, 16), 3, sequential, exif)
 
 
 def test_what_libjpeg_turbo_reads_is_what_we_read() -> None:
@@ -74,4 +76,28 @@ def test_what_may_not_stand_in_a_header_makes_it_odd(odd: bytes) -> None:
 
 def test_fill_bytes_before_a_marker_are_skipped() -> None:
     file = jpeg(exif=TURNED)
-    assert header_of(file[:2] + b"\xff\xff" + file[2:]) == header_of(file)
+    header, filled = header_of(file), header_of(file[:2] + b"\xff\xff" + file[2:])
+    assert header
+    assert filled
+    assert header[:4] == filled[:4]
+    assert header.scan + 2 == filled.scan
+
+
+def test_a_decoder_finds_what_it_needs() -> None:
+    file = jpeg(exif=TURNED)
+    header = header_of(file)
+    assert header
+    assert file[header.frame :][:9] == b"\x01\x22\0\x02\x11\x01\x03\x11\x01"
+    assert file[header.scan - 2 :][:5] == b"\xff\xda\0\x0c\x03"
+    assert [file[at - 2 :][:2] for at in header.tables] == [b"\xff\xc4"] * file[: header.scan].count(b"\xff\xc4")
+    assert not header.restarts
+    assert not header.pictures
+
+
+def test_restarts_and_further_pictures_are_told() -> None:
+    file = jpeg()
+    scan = file.index(b"\xff\xda")
+    header = header_of(file[:scan] + b"\xff\xdd\0\x04\0\x01" + b"\xff\xe2\0\x06MPF\0" + file[scan:])
+    assert header
+    assert header.restarts
+    assert header.pictures
