@@ -16,7 +16,7 @@ import simplejpeg
 from detrt.contract import ModelContract
 from detrt.detector import Detector
 from detrt.images.fixed_point import resize_fixed_point
-from detrt.images.gpu.jpeg import DecodedJpeg
+from detrt.images.gpu.jpeg import DecodedJpeg, EncodedJpeg
 from detrt.images.gpu.preprocess import PHOTO
 from detrt.images.preprocess import Preprocessor
 from detrt.images.resize import Placement
@@ -133,10 +133,11 @@ class HostJpegDecoder:
         self._others.append(HostJpegDecoder(self._gpu, self._refused))
         return self._others[-1]
 
-    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+    def __call__(self, files: Sequence[EncodedJpeg], stream: int) -> Sequence[DecodedJpeg | None]:
         self.close()
         self._stream = stream
-        return [None if self._refused in file else self._decoded(file) for file in files]
+        contents = [ctypes.string_at(*file) for file in files]
+        return [None if self._refused in file else self._decoded(file) for file in contents]
 
     def close(self) -> None:
         assert self._stream is None or self._stream in self._gpu.streams, "memory goes back on a destroyed stream"

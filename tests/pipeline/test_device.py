@@ -58,8 +58,8 @@ def items() -> list[Item]:
     png = io.BytesIO()
     Image.fromarray(photo(90)).save(png, "PNG")
     whole = jpeg(photo(50, 100, 90))
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    spoilt = jpeg(noise, REFUSED)[:-2000] + b"\xff\xd9"  # whole to look at, refused by the device, damaged in truth
+    noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    spoilt = jpeg(noise, REFUSED)[:-20_000] + b"\xff\xd9"  # whole to look at, refused by the device, damaged in truth
     return [
         PhotoBytes(jpeg(photo(0)), "small"),
         PhotoBytes(jpeg(photo(20, 1, 1)), "one pixel"),
@@ -70,7 +70,8 @@ def items() -> list[Item]:
         PhotoBytes(b"buy milk", "text"),
         PhotoBytes(jpeg(photo(120, 33, 77), REFUSED), "refused"),
         PhotoBytes(spoilt, "spoilt"),
-        PhotoBytes(jpeg(noise)[:-2000] + b"\xff\xd9", "early end"),  # the same, which the device takes
+        PhotoBytes(jpeg(noise)[:-20_000] + b"\xff\xd9", "early end"),  # the same, which the device takes
+        PhotoBytes(jpeg(noise)[:-300] + b"\xff\xd9", "late end"),  # too little is missing for the device to see
         PhotoBytes(jpeg(np.full((40, 40, 3), 200, np.uint8)), "flat, and whole"),
         PhotoBytes(jpeg(photo(160, 500, 20)), "tall"),
     ]
@@ -96,7 +97,7 @@ def test_the_device_finds_what_the_host_finds(
     expected = list(detect_stream(detector, items(), batch=batch))
     found = outcomes_on_device(detector, gpu, decoder, batch, items())
     assert [outcome.item.name for outcome in found] == [item.name for item in items()]
-    assert [outcome.item.name for outcome in found if outcome.error] == ["cut", "text", "spoilt", "early end"]
+    assert [outcome.item.name for outcome in found if outcome.error] == ["cut", "text", "spoilt", "early end", "late end"]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.size == theirs.size
         assert str(ours.error) == str(theirs.error)
@@ -108,7 +109,7 @@ def test_the_device_finds_what_the_host_finds(
 def test_files_are_decoded_where_they_should_be(detector: Detector, gpu: StandInGpu) -> None:
     decoder = HostJpegDecoder(gpu, REFUSED)
     outcomes_on_device(detector, gpu, decoder, 3, items())
-    assert decoder.decoded == 6  # small, one pixel, large, early end, flat, tall
+    assert decoder.decoded == 7  # small, one pixel, large, early end, late end, flat, tall
 
 
 def test_a_photo_too_large_for_its_place_is_resized_here(

@@ -106,7 +106,7 @@ class StandInGpu:
     def pin(self, nbytes: int) -> StandInMemory:
         return self.allocate(nbytes)
 
-    def stream(self, *, urgent: bool = False) -> StandInStream:
+    def stream(self) -> StandInStream:
         return StandInStream(self, next(self._handles))
 
     def copy(self, target: int, source: int, nbytes: int, stream: int) -> None:

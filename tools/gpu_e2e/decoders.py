@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from detrt.errors import DetrtError
-from detrt.images.gpu.jpeg import DecodesJpegs
+from detrt.images.gpu.jpeg import DecodesJpegs, EncodedJpeg
 from detrt.images.gpu.nvjpeg import NvJpeg
 from detrt.images.read import Pixels, decode_jpeg
-from detrt.runtime.cuda import CudaGpu, gpu
+from detrt.runtime.cuda import CudaGpu, CudaMemory, gpu
 
 
 def compare_decoders(files: list[bytes]) -> None:
@@ -33,13 +34,22 @@ def compare_decoders(files: list[bytes]) -> None:
     here = gpu()
     here.use()
     try:
-        _decode_on_gpu(here, "the JPEG chip", NvJpeg(here), files, reference)
+        _decode_on_gpu(here, "the JPEG chip", NvJpeg(here), [_pinned(here, file) for file in files], reference)
     except DetrtError as error:  # this machine lacks it
         print(f"decode by the JPEG chip: {error}")
 
 
+def _pinned(here: CudaGpu, file: bytes) -> EncodedJpeg:
+    _held.append(here.pin(len(file)))
+    ctypes.memmove(_held[-1].pointer, file, len(file))
+    return EncodedJpeg(_held[-1].pointer, len(file))
+
+
+_held: list[CudaMemory] = []
+
+
 def _decode_on_gpu(
-    here: CudaGpu, name: str, decoder: DecodesJpegs, files: list[bytes], reference: list[Pixels]
+    here: CudaGpu, name: str, decoder: DecodesJpegs, files: list[EncodedJpeg], reference: list[Pixels]
 ) -> None:
     own = here.stream()  # destroyed with this name
     stream = own.handle

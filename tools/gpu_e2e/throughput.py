@@ -106,7 +106,7 @@ def _calls(engine: Path, files: list[bytes]) -> Callable[[], Timeable]:
 def _calls_with(decoder: Any, engine: Path, files: list[bytes], times: StageTimes) -> Callable[[], Timeable]:
     def way() -> Timeable:
         detector = Detector.open(engine)
-        lane = device_lane(detector, 1, times, decoder=decoder)
+        lane = device_lane(detector, 1, times, decoder=decoder, alone=True)
         place = lane.place()
         items = [PhotoBytes(file) for file in files]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from detrt.detections import Detections
 from detrt.detector import Detector
 from detrt.errors import ImageError
-from detrt.images.gpu.jpeg import DecodesJpegs, ends_whole
+from detrt.images.gpu.jpeg import DecodesJpegs
 from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
+from detrt.images.gpu.run_out import with_run_out
 from detrt.images.read import Pixels, decode_jpeg, jpeg_header
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
@@ -62,6 +64,7 @@ class DeviceLane:
         self._new_decoder = decoder
         self.loads_together = decoder is not None  # all but nothing is left to do for each photo
         self._idle_decoders: queue.SimpleQueue[DecodesJpegs] = queue.SimpleQueue()
+        self._chip = threading.Lock()  # which serves groups that come at once in turns, and all of them late
 
     def place(self) -> DevicePlace:
         """See `Lane`."""
@@ -81,7 +84,7 @@ class DeviceLane:
             good = [photo for photo in loaded if photo.row not in failed]
             rows, placements = [photo.row for photo in good], [photo.placement for photo in good]
             with self._times.stage("gpu"):
-                outputs = self._station.run(place, rows, placements) if good else {}
+                outputs = self._station.run(place, rows, placements) if good else self._nothing(place)
             failed |= self._damaged(place, good) if decoder else {}
         finally:
             place.clear()
@@ -105,6 +108,11 @@ class DeviceLane:
             made.close()
         self._station.close()
 
+    def _nothing(self, place: DevicePlace) -> dict[str, Any]:
+        """Wait for a chip that still reads files which the next group will overwrite."""
+        self._gpu.synchronize(place.stream)
+        return {}
+
     def _decoder(self) -> DecodesJpegs | None:
         try:
             return self._idle_decoders.get_nowait()
@@ -118,8 +126,8 @@ class DeviceLane:
             try:
                 header = jpeg_header(file, name=item.name, upright=item.upright)
                 if header and self._fits(placement := self._placed(header.size)):
-                    if self._new_decoder and header.sequential and ends_whole(file):
-                        row.file = file
+                    if self._new_decoder and (decodable := with_run_out(file, header)):
+                        row.keep(decodable)
                     else:
                         decode_jpeg(file, row.room(*header.size))
                         row.send(placement)
@@ -143,7 +151,7 @@ class DeviceLane:
         failed: dict[int, ImageError] = {}
         waiting = [photo for photo in loaded if place.rows[photo.row].file]
         files = [file for photo in waiting if (file := place.rows[photo.row].file)]
-        with self._times.stage("decode on gpu"):
+        with self._times.stage("decode on gpu"), self._chip:
             images = decoder(files, place.stream) if files else ()
         for photo, image in zip(waiting, images, strict=True):
             row = place.rows[photo.row]
@@ -160,7 +168,7 @@ class DeviceLane:
         return failed
 
     def _damaged(self, place: DevicePlace, loaded: Sequence[Loaded]) -> dict[int, ImageError]:
-        """The errors of photos whose data end early, which a decoder chip fills up with one colour without a word.
+        """The errors of photos whose data end early, which a decoder chip does not see: their run-out shows.
 
         Where a photo's last pixels are all alike, which is rare, libjpeg-turbo has the last word.
         """

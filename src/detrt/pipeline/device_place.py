@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detrt.decoding import fed_size
+from detrt.images.gpu.jpeg import EncodedJpeg
 from detrt.images.gpu.preprocess import PHOTO, PhotoOnDevice, describe
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
@@ -80,7 +81,7 @@ class DevicePlace:
         self._arrived, self.done = event(), event()
         self._own_stream: Stream | None = None
         if stream is None:
-            self._own_stream = gpu.stream(urgent=True)  # decoding does not wait behind the network of the group before
+            self._own_stream = gpu.stream()
             stream = self._own_stream.handle
         self.stream = stream
         self._room = Room(gpu, self.stream, batch * _USUAL)
@@ -143,7 +144,7 @@ class PhotoRow:
 
     Attributes:
         photo: what lies on the device.
-        file: a JPEG that is to be decoded on the device.
+        file: a JPEG that is to be decoded on the device, in pinned memory.
         item: what it is of.
     """
 
@@ -151,7 +152,7 @@ class PhotoRow:
         self._room = room
         self._piece: Piece | None = None
         self.photo: PhotoOnDevice | None = None
-        self.file: bytes | None = None
+        self.file: EncodedJpeg | None = None
         self.item: Item | None = None
 
     def room(self, height: int, width: int) -> Pixels:
@@ -159,6 +160,12 @@ class PhotoRow:
         self._piece = self._room.take(3 * height * width)
         pixels: Pixels = self._piece.view((height, width, 3))
         return pixels
+
+    def keep(self, file: bytes) -> None:
+        """Copy a JPEG to where a decoder on the device takes it from without waiting."""
+        piece = self._room.take(len(file))
+        ctypes.memmove(piece.pointer, file, len(file))
+        self.file = EncodedJpeg(piece.pointer, len(file))
 
     def send(self, placement: Placement) -> None:
         """Enqueue what was written into `room` to the device."""
@@ -214,6 +221,11 @@ class Piece:
     nbytes: int
     stream: int
 
+    @property
+    def pointer(self) -> int:
+        """The host's side."""
+        return self.block.pointer + self.start
+
     def view(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         """The host's side, uint8."""
         return self.block.view(np.dtype(np.uint8), shape, self.start)
@@ -229,6 +241,7 @@ class Mirrored:
     def __init__(self, gpu: Gpu, nbytes: int) -> None:
         self._gpu, self.nbytes = gpu, nbytes
         self._host: Memory = gpu.pin(nbytes)
+        self.pointer = self._host.pointer
         self._device: Memory = gpu.allocate(nbytes)
 
     def view(self, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
@@ -238,7 +251,7 @@ class Mirrored:
     def send(self, stream: int, nbytes: int | None = None, start: int = 0) -> int:
         """Enqueue the copy of so many bytes from one on to the device; their address there."""
         target = self._device.pointer + start
-        self._gpu.copy(target, self._host.pointer + start, self.nbytes if nbytes is None else nbytes, stream)
+        self._gpu.copy(target, self.pointer + start, self.nbytes if nbytes is None else nbytes, stream)
         return target
 
     def close(self) -> None:

@@ -105,7 +105,10 @@ class _Crew:
     def _outcome(self, item: Item, loaded: Loaded, found: Detections | ImageError) -> Outcome:
         if isinstance(found, ImageError):
             return Outcome(item, error=found)
-        pixels = (item.pixels() if loaded.pixels is None else loaded.pixels) if self._keep_pixels else None
+        try:
+            pixels = (item.pixels() if loaded.pixels is None else loaded.pixels) if self._keep_pixels else None
+        except ImageError as error:  # damage that a decoder chip has not seen
+            return Outcome(item, error=error)
         return outcome_of(item, loaded.placement.photo, pixels, found)
 
     def __enter__(self) -> _Crew:

@@ -40,12 +40,10 @@ class CudaGpu:
         """See `Gpu.pin`."""
         return CudaMemory(_do("cudaMallocHost", max(nbytes, 1)), nbytes, "cudaFreeHost")
 
-    def stream(self, *, urgent: bool = False) -> CudaStream:
+    def stream(self) -> CudaStream:
         """See `Gpu.stream`."""
         self.use()
-        least, greatest = _do("cudaDeviceGetStreamPriorityRange")
-        priority = greatest if urgent else least
-        return CudaStream(int(_do("cudaStreamCreateWithPriority", _cuda().cudaStreamNonBlocking, priority)))
+        return CudaStream(int(_do("cudaStreamCreateWithFlags", _cuda().cudaStreamNonBlocking)))
 
     def copy(self, target: int, source: int, nbytes: int, stream: int) -> None:
         """See `Gpu.copy`."""

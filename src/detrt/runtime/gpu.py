@@ -65,8 +65,8 @@ class Gpu(Protocol):
         """Host memory that the GPU reads and writes without a copy in between."""
         ...
 
-    def stream(self, *, urgent: bool = False) -> Stream:
-        """A new stream that does not wait for the default stream; an urgent one's kernels come before all others'."""
+    def stream(self) -> Stream:
+        """A new stream that does not wait for the default stream."""
         ...
 
     def copy(self, target: int, source: int, nbytes: int, stream: int) -> None:

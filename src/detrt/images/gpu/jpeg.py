@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-_END = b"\xff\xd9"
+
+class EncodedJpeg(NamedTuple):
+    """A file in pinned host memory, which nobody changes until its pixels are there."""
+
+    pointer: int
+    nbytes: int
 
 
 @dataclass(frozen=True)
@@ -26,15 +31,10 @@ class DecodedJpeg:
 class DecodesJpegs(Protocol):
     """Decodes groups of files, one group at a time."""
 
-    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+    def __call__(self, files: Sequence[EncodedJpeg], stream: int) -> Sequence[DecodedJpeg | None]:
         """Decode on the device; what is enqueued on `stream` afterwards sees the pixels. None: it cannot."""
         ...
 
     def close(self) -> None:
         """Give everything back, the last group's memory too; call before its stream is destroyed."""
         ...
-
-
-def ends_whole(file: bytes) -> bool:
-    """Whether the file has the marker that ends a JPEG. A GPU fills what was cut off with grey and says nothing."""
-    return file.rfind(_END, -1024) >= 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from detrt.errors import ImageError, MissingExtraError
 from detrt.extras import require
-from detrt.images.gpu.jpeg import DecodedJpeg
+from detrt.images.gpu.jpeg import DecodedJpeg, EncodedJpeg
 from detrt.runtime.gpu import Gpu, Memory
 
 _HARDWARE = 3  # NVJPEG_BACKEND_HARDWARE
@@ -33,7 +33,7 @@ class _Group:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.data = (ctypes.c_char_p * count)()
+        self.data = (ctypes.c_void_p * count)()
         self.lengths = (ctypes.c_size_t * count)()
         self.images = (_Image * count)()
 
@@ -66,7 +66,7 @@ class NvJpeg:
                 "Decode on the CPU, as detrt does by itself.",
             )
 
-    def __call__(self, files: Sequence[bytes], stream: int) -> Sequence[DecodedJpeg | None]:
+    def __call__(self, files: Sequence[EncodedJpeg], stream: int) -> Sequence[DecodedJpeg | None]:
         """See `DecodesJpegs`."""
         sizes = [self._size(file) for file in files]
         taken = [(file, size) for file, size in zip(files, sizes, strict=True) if size]
@@ -89,14 +89,14 @@ class NvJpeg:
         if self._memory:
             self._memory.close()
 
-    def _size(self, file: bytes) -> tuple[int, int] | None:
+    def _size(self, file: EncodedJpeg) -> tuple[int, int] | None:
         """Height and width of a file that the chip can decode: one sequential scan of a usual subsampling.
 
         As nvJPEG reads them: another's reading of a crafted file might give it too little memory.
         """
         nvjpeg, header = self._nvjpeg, self._header
         cannot, width, height = ctypes.c_int(1), ctypes.c_uint(), ctypes.c_uint()  # nvJPEG says 0 for yes
-        status = nvjpeg.nvjpegJpegStreamParseHeader(self._handle, file, len(file), header)
+        status = nvjpeg.nvjpegJpegStreamParseHeader(self._handle, *file, header)
         status = status or nvjpeg.nvjpegDecodeBatchedSupported(self._handle, header, ctypes.byref(cannot))
         if status or cannot.value:
             return None
@@ -115,7 +115,7 @@ class NvJpeg:
         base = self._memory.pointer
         return [DecodedJpeg(base + start, 3 * size[1], size) for start, size in zip(starts, sizes, strict=True)]
 
-    def _decoded(self, files: Sequence[bytes], places: Sequence[DecodedJpeg], stream: int) -> bool:
+    def _decoded(self, files: Sequence[EncodedJpeg], places: Sequence[DecodedJpeg], stream: int) -> bool:
         if self._group is None or self._group.count != len(files):
             self._group = _Group(len(files))
             if self._nvjpeg.nvjpegDecodeBatchedInitialize(self._handle, self._state, len(files), 1, _RGBI):
@@ -125,10 +125,7 @@ class NvJpeg:
         for number, (file, place) in enumerate(zip(files, places, strict=True)):
             image = group.images[number]
             image.channel[0], image.pitch[0] = place.pointer, place.pitch
-            group.data[number], group.lengths[number] = file, len(file)
-        # the chip may stop early, and leave what was there; one call for all, since each takes longer than the clearing
-        last = places[-1]
-        self._gpu.clear(places[0].pointer, last.pointer + last.size[0] * last.pitch - places[0].pointer, stream)
+            group.data[number], group.lengths[number] = file
         if self._nvjpeg.nvjpegDecodeBatched(self._handle, self._state, group.data, group.lengths, group.images, stream):
             self._group = None  # a state that failed has to begin anew
             return False
@@ -160,7 +157,7 @@ def _library() -> Any:
     library.nvjpegDestroy.argtypes = [handle]
     library.nvjpegJpegStateCreate.argtypes = library.nvjpegJpegStreamCreate.argtypes = [handle, handle]
     library.nvjpegJpegStateDestroy.argtypes = library.nvjpegJpegStreamDestroy.argtypes = [handle]
-    library.nvjpegJpegStreamParseHeader.argtypes = [handle, ctypes.c_char_p, size, handle]
+    library.nvjpegJpegStreamParseHeader.argtypes = [handle, handle, size, handle]
     library.nvjpegJpegStreamGetFrameDimensions.argtypes = [handle, handle, handle]
     library.nvjpegDecodeBatchedSupported.argtypes = [handle, handle, handle]
     library.nvjpegDecodeBatchedInitialize.argtypes = [handle, handle, number, number, number]
