@@ -56,10 +56,10 @@ def with_run_out(file: bytes, header: JpegHeader) -> bytes | None:
         steps, eight = _pieces(frame, scan, tables)
     except LookupError:
         return None
+    rest, whole = end, memoryview(file)
     while file[end - 1] == 0xFF:  # fill bytes, or half of a byte that was cut
         end -= 1
-    whole = memoryview(file)
-    return b"".join((whole[:end], steps, eight * (_mcus(header.size, frame[1::3]) // 8 + 4), whole[end:]))
+    return b"".join((whole[:end], steps, eight * (_mcus(header.size, frame[1::3]) // 8 + 4), whole[rest:]))
 
 
 def _mcus(size: tuple[int, int], factors: bytes) -> int:
