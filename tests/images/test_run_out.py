@@ -75,7 +75,7 @@ def cuts(file: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_pixel_of_a_whole_file_changes(kind: dict[str, object]) -> None:
-    for seed, size in enumerate(((70, 90), (33, 250), (300, 401))):
+    for seed, size in enumerate(((170, 190), (33, 450), (300, 401))):
         file = jpeg(photo(seed, *size), **kind)  # type: ignore[arg-type]
         given = trusted(file)
         assert given
@@ -142,6 +142,16 @@ def test_where_another_picture_follows_it_is_the_first_that_is_filled_up() -> No
 @pytest.mark.parametrize("options", [{"progressive": True}, {"restart_marker_blocks": 4}])
 def test_a_file_of_several_scans_or_with_restarts_is_left_to_others(options: dict[str, object]) -> None:
     assert trusted(jpeg(photo(3), **options)) is None  # type: ignore[arg-type]
+
+
+def test_a_scan_of_one_of_three_components_is_left_to_others() -> None:
+    file = jpeg(photo(3))
+    assert trusted(file.replace(b"\xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11", b"\xff\xda\0\x08\x01\x01\0")) is None
+
+
+def test_a_picture_of_no_blocks_is_left_to_others() -> None:
+    file = jpeg(photo(3))
+    assert trusted(file.replace(b"\x01\x22\0\x02\x11\x01\x03\x11\x01", b"\x01\0\0\x02\0\x01\x03\0\x01")) is None
 
 
 def test_a_file_without_its_end_or_its_tables_is_left_to_others() -> None:
