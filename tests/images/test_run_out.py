@@ -144,6 +144,20 @@ def test_a_file_of_several_scans_or_with_restarts_is_left_to_others(options: dic
     assert trusted(jpeg(photo(3), **options)) is None  # type: ignore[arg-type]
 
 
+def test_a_file_with_a_hole_is_left_to_others() -> None:
+    file = jpeg(photo(3), quality=95)
+    middle = len(file) // 2
+    assert trusted(file[:middle] + bytes(512) + file[middle + 512 :]) is None
+
+
+def test_a_file_of_which_a_piece_is_missing_ends_flat() -> None:
+    file = jpeg(photo(3), quality=95)
+    middle = len(file) // 2
+    given = trusted(file[:middle] + file[middle + 4096 :])
+    assert given
+    assert ends_flat(blind(given, data_of(file)))
+
+
 def test_a_scan_of_one_of_three_components_is_left_to_others() -> None:
     file = jpeg(photo(3))
     assert trusted(file.replace(b"\xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11", b"\xff\xda\0\x08\x01\x01\0")) is None
