@@ -166,7 +166,7 @@ def lane_on_host(
     """The device's lane of a detector, on stand-ins."""
     session, kernel = HostSession(detector, gpu), HostKernel(detector.contract, gpu)
     station = Station(session, gpu, detector.contract, kernel, HostEvent, batch, alone=alone)
-    return DeviceLane(detector, gpu, station, batch, times, decoder.another if decoder else None)
+    return DeviceLane(detector, gpu, station, batch, times, decoder.another if decoder else None, alone=alone)
 
 
 def array_at(array: DeviceArray) -> npt.NDArray[Any]:

@@ -97,7 +97,13 @@ def test_the_device_finds_what_the_host_finds(
     expected = list(detect_stream(detector, items(), batch=batch))
     found = outcomes_on_device(detector, gpu, decoder, batch, items())
     assert [outcome.item.name for outcome in found] == [item.name for item in items()]
-    assert [outcome.item.name for outcome in found if outcome.error] == ["cut", "text", "spoilt", "early end", "late end"]
+    assert [outcome.item.name for outcome in found if outcome.error] == [
+        "cut",
+        "text",
+        "spoilt",
+        "early end",
+        "late end",
+    ]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.size == theirs.size
         assert str(ours.error) == str(theirs.error)
@@ -181,5 +187,8 @@ def test_a_single_call_finds_what_a_stream_finds(
             assert np.allclose(ours.scores, theirs.scores, atol=1 / 255)
     with pytest.raises(ImageError, match="text is no image"):
         path([PhotoBytes(b"buy milk", "text")], room=5)
+    for name in ("cut", "spoilt", "early end"):
+        with pytest.raises(ImageError, match=f"{name} cannot be decoded"):
+            path([item for item in items() if item.name == name], room=5)
     path.close()
     assert gpu.alive == {memory.pointer for memory in gpu.held}

@@ -13,12 +13,14 @@ from detrt.detector import Detector
 from detrt.errors import ImageError
 from detrt.images.gpu.jpeg import DecodesJpegs
 from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
-from detrt.images.gpu.run_out import with_run_out
+from detrt.images.gpu.run_out import ends_whole, with_run_out
+from detrt.images.jpeg_segments import JpegHeader
 from detrt.images.read import Pixels, decode_jpeg, jpeg_header
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
 from detrt.pipeline.device_place import DevicePlace, PhotoRow
 from detrt.pipeline.lane import Loaded
+from detrt.pipeline.second_look import SecondLook
 from detrt.pipeline.station import Station
 from detrt.runtime.cuda import CudaEvent
 from detrt.runtime.device import DeviceRuntime
@@ -56,8 +58,11 @@ class DeviceLane:
         batch: int,
         times: StageTimes,
         decoder: Callable[[], DecodesJpegs] | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         self._detector, self._gpu, self._times = detector, gpu, times
+        self._second_look = SecondLook(gpu, decoder()) if decoder and alone else None
         self._most_bytes = PLACE_BYTES // batch
         self._station = station
         self._places: list[DevicePlace] = []
@@ -83,9 +88,8 @@ class DeviceLane:
             failed = self._decode(place, loaded, decoder) if decoder else {}
             good = [photo for photo in loaded if photo.row not in failed]
             rows, placements = [photo.row for photo in good], [photo.placement for photo in good]
-            with self._times.stage("gpu"):
-                outputs = self._station.run(place, rows, placements) if good else self._nothing(place)
-            failed |= self._damaged(place, good) if decoder else {}
+            outputs, doubtful = self._outputs(place, good, rows, placements)
+            failed |= self._damaged(place, good, doubtful) if decoder else {}
         finally:
             place.clear()
             if decoder:
@@ -104,14 +108,28 @@ class DeviceLane:
         """See `Lane`."""
         while not self._idle_decoders.empty():
             self._idle_decoders.get().close()
+        if self._second_look:
+            self._second_look.close()
         for made in self._places:
             made.close()
         self._station.close()
 
-    def _nothing(self, place: DevicePlace) -> dict[str, Any]:
-        """Wait for a chip that still reads files which the next group will overwrite."""
-        self._gpu.synchronize(place.stream)
-        return {}
+    def _outputs(
+        self, place: DevicePlace, good: Sequence[Loaded], rows: list[int], placements: list[Placement]
+    ) -> tuple[dict[str, Any], set[int]]:
+        """What the network makes of the good photos, and the rows whose end nobody has seen."""
+        if not good:
+            self._gpu.synchronize(place.stream)  # the chip may still read files which the next group will overwrite
+            return {}, set()
+        doubtful = set[int]()
+        with self._times.stage("gpu"):
+            self._station.start(place, rows, placements)
+            if self._second_look:
+                doubtful = self._second_look.begin(place, good)
+            outputs = self._station.finish(place, rows)
+            if self._second_look:
+                self._second_look.finish()
+        return outputs, doubtful
 
     def _decoder(self) -> DecodesJpegs | None:
         try:
@@ -120,14 +138,15 @@ class DeviceLane:
             return self._new_decoder() if self._new_decoder else None
 
     def _load(self, row: PhotoRow, item: Item) -> Placement:
-        row.photo, row.file, row.item = None, None, item
+        row.photo, row.file, row.content, row.item = None, None, None, item
         if isinstance(item, Encoded):
             file = item.encoded()
             try:
                 header = jpeg_header(file, name=item.name, upright=item.upright)
                 if header and self._fits(placement := self._placed(header.size)):
-                    if self._new_decoder and (decodable := with_run_out(file, header)):
+                    if self._new_decoder and (decodable := self._for_chip(file, header)):
                         row.keep(decodable)
+                        row.content = file
                     else:
                         decode_jpeg(file, row.room(*header.size))
                         row.send(placement)
@@ -135,6 +154,12 @@ class DeviceLane:
             except ValueError:
                 pass  # damaged, and what follows says so by name
         return self._send(row, item.pixels())
+
+    def _for_chip(self, file: bytes, header: JpegHeader) -> bytes | None:
+        """The file as the chip gets it, if it does: with a run-out, unless a second look comes afterwards."""
+        if self._second_look:
+            return file if header.sequential and ends_whole(file) else None
+        return with_run_out(file, header)
 
     def _send(self, row: PhotoRow, pixels: Pixels) -> Placement:
         """Bring decoded pixels to the device; those of a huge photo at the network's size already."""
@@ -157,9 +182,10 @@ class DeviceLane:
             row = place.rows[photo.row]
             if image and image.size == photo.placement.photo:
                 row.photo = PhotoOnDevice(image.pointer, image.pitch, photo.placement)
-                place.keep_end(photo.row, row.photo)
+                if not self._second_look:
+                    place.keep_end(photo.row, row.photo, place.stream)
                 continue
-            row.file = None
+            row.file = row.content = None
             assert row.item is not None
             try:
                 self._send(row, row.item.pixels())
@@ -167,15 +193,15 @@ class DeviceLane:
                 failed[photo.row] = error
         return failed
 
-    def _damaged(self, place: DevicePlace, loaded: Sequence[Loaded]) -> dict[int, ImageError]:
+    def _damaged(self, place: DevicePlace, loaded: Sequence[Loaded], doubtful: set[int]) -> dict[int, ImageError]:
         """The errors of photos whose data end early, which a decoder chip does not see: their run-out shows.
 
-        Where a photo's last pixels are all alike, which is rare, libjpeg-turbo has the last word.
+        Where a photo's last pixels are all alike, or not known, which is rare, libjpeg-turbo has the last word.
         """
         failed: dict[int, ImageError] = {}
         for photo in loaded:
             row = place.rows[photo.row]
-            if row.file and row.item and place.ends_flat(photo.row):
+            if row.file and row.item and (photo.row in doubtful or place.ends_flat(photo.row)):
                 try:
                     row.item.pixels()
                 except ImageError as error:
@@ -218,4 +244,4 @@ def device_lane(
     dtype = next(spec.dtype for spec in runtime.inputs if spec.name == contract.input_name)
     preprocess = FusedPreprocessing(contract, dtype, gpu.capability)
     station = Station(runtime.session(), gpu, contract, preprocess, partial(CudaEvent, timed=False), batch, alone=alone)
-    return DeviceLane(detector, gpu, station, batch, times, decoder)
+    return DeviceLane(detector, gpu, station, batch, times, decoder, alone=alone)

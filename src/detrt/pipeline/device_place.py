@@ -107,11 +107,11 @@ class DevicePlace:
             self._arrived.record(self.stream)
             self._arrived.hold(stream)
 
-    def keep_end(self, row: int, photo: PhotoOnDevice) -> None:
-        """Enqueue the last pixels of a row's photo to the host."""
+    def keep_end(self, row: int, photo: PhotoOnDevice, stream: int) -> None:
+        """Enqueue the last pixels of a row's photo to the host, as they lie somewhere."""
         height, width = photo.placement.photo
         last = photo.pointer + (height - 1) * photo.pitch + 3 * max(0, width - END)
-        self._gpu.copy(self._ends.pointer + 3 * END * row, last, 3 * min(width, END), self.stream)
+        self._gpu.copy(self._ends.pointer + 3 * END * row, last, 3 * min(width, END), stream)
 
     def ends_flat(self, row: int) -> bool:
         """Whether the last pixels of a row's photo are all alike, once they have arrived."""
@@ -123,7 +123,7 @@ class DevicePlace:
     def clear(self) -> None:
         """Forget the photos; their memory stays."""
         for row in self.rows:
-            row.photo = row.file = row.item = None
+            row.photo = row.file = row.content = row.item = None
         self._room.clear()
 
     def close(self) -> None:
@@ -145,6 +145,7 @@ class PhotoRow:
     Attributes:
         photo: what lies on the device.
         file: a JPEG that is to be decoded on the device, in pinned memory.
+        content: it, as it came.
         item: what it is of.
     """
 
@@ -153,6 +154,7 @@ class PhotoRow:
         self._piece: Piece | None = None
         self.photo: PhotoOnDevice | None = None
         self.file: EncodedJpeg | None = None
+        self.content: bytes | None = None
         self.item: Item | None = None
 
     def room(self, height: int, width: int) -> Pixels:

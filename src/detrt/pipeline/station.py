@@ -65,10 +65,8 @@ class Station:
         stream = self._session.stream if self._alone else None
         return DevicePlace(self._gpu, self._batch, self._event, self._outputs, stream)
 
-    def run(
-        self, place: DevicePlace, rows: Sequence[int], placements: Sequence[Placement]
-    ) -> dict[str, npt.NDArray[Any]]:
-        """Preprocess and run every row of the place, and wait; the outputs of `rows`, as arrays of the caller's own."""
+    def start(self, place: DevicePlace, rows: Sequence[int], placements: Sequence[Placement]) -> None:
+        """Enqueue preprocessing and network for every row of the place, of which `rows` hold photos."""
         place.describe(rows, placements)
         stream = self._session.stream
         with self._lock:
@@ -76,6 +74,9 @@ class Station:
             place.hold(stream)  # until the photos are there; this thread goes on
             place.round.launch(stream)
             place.done.record(stream)
+
+    def finish(self, place: DevicePlace, rows: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
+        """Wait; the network's outputs of `rows`, as arrays of the caller's own."""
         place.done.synchronize()
         every = len(rows) == self._batch
         return {name: result.array.copy() if every else result.array[rows] for name, result in place.results.items()}
