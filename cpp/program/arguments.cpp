@@ -76,7 +76,7 @@ std::optional<Arguments> arguments_from(const std::vector<std::string>& words) {
     app.add_option("--device", asked.device, "Number of the GPU.")->check(CLI::NonNegativeNumber);
     app.add_option("--batch", batch, "Photos a run of the network; with --bench a list, 1,8,32.")->type_name("N");
     app.add_flag("--no-graph", asked.no_graph, "Launch kernel by kernel, not through a CUDA graph.");
-    app.add_option("--decode", decode, "Where JPEGs are decoded: cpu (bit for bit as in Python) or gpu (nvJPEG).")
+    app.add_option("--decode", decode, "Where JPEGs are decoded: cpu, or gpu (its decoder chip).")
         ->check(CLI::IsMember({"cpu", "gpu"}))
         ->type_name("WHERE");
     app.add_flag_callback(

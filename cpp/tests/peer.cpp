@@ -6,6 +6,7 @@
 #include "core/decoding.hpp"
 #include "core/onnx_file.hpp"
 #include "core/results.hpp"
+#include "core/run_out.hpp"
 #include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "detrt/error.hpp"
@@ -102,6 +103,18 @@ std::string reported(const json& asked) {
     return program::json_of(report);
 }
 
+// Writes a file together with its run-out; whether there is one.
+bool run_out(const Bytes& file, const std::string& into) {
+    const auto header = jpeg_header_of(file);
+    const auto found = header ? run_out_of(file, *header) : std::nullopt;
+    if (!found) return false;
+    Bytes made(found->bytes(file));
+    found->write(file, made.data());
+    std::ofstream(into, std::ios::binary)
+        .write(reinterpret_cast<const char*>(made.data()), std::streamsize(made.size()));
+    return true;
+}
+
 json answer(const json& asked) {
     const std::string ask = asked.at("ask");
     if (ask == "contract") return told(contract_from_metadata(asked.at("metadata")).value());
@@ -117,6 +130,7 @@ json answer(const json& asked) {
     }
     const std::string path = asked.at("path");
     if (ask == "photo") return told(decode_photo(read_bytes(path), path, asked.at("upright")), asked.at("into"));
+    if (ask == "run-out") return run_out(read_bytes(path), asked.at("into"));
     if (ask == "find") {
         json all = json::array();
         for (const auto& photo : find_photos({path})) all.push_back(photo.string());

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import partial
@@ -27,6 +28,8 @@ from detrt.engine.manifest import manifest_of
 from detrt.errors import DetrtError
 from detrt.graph.onnx_file import input_specs, output_specs, save, with_contract
 from detrt.images.fixed_point import resize_fixed_point
+from detrt.images.gpu.run_out import with_run_out
+from detrt.images.jpeg_segments import header_of
 from detrt.images.read import decode_photo, read_photo
 from detrt.images.resize import place, resize
 from detrt.images.sources import PhotoPixels, find_files
@@ -170,6 +173,41 @@ def test_photos(peer: Peer, tmp_path: Path) -> None:
             size = peer("photo", path=photo, upright=upright, into=tmp_path / "pixels")
             made = np.frombuffer((tmp_path / "pixels").read_bytes(), np.uint8).reshape(*size, 3)
             np.testing.assert_array_equal(made, read_photo(photo, upright=upright), err_msg=f"{photo} {upright}")
+
+
+def test_what_stands_behind_the_data_of_a_jpeg(peer: Peer, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    file, kinds = tmp_path / "photo.jpg", [
+        {"subsampling": 2}, {"subsampling": 0, "optimize": True}, {"mode": "L"}, {"progressive": True},
+        {"restart_marker_blocks": 2},
+    ]  # fmt: skip
+    rng, given = random.Random(0), 0
+    for kind in kinds:
+        mode = kind.pop("mode", "RGB")
+        Image.fromarray(pixels).convert(mode).save(file, **kind)
+        whole = file.read_bytes()
+        spoilt = [
+            whole,
+            whole + b"\0" * 200,
+            whole[:-300] + b"\xff\xd9",
+            whole[:-300] + bytes(300) + b"\xff\xd9",
+            whole[:-2],
+        ]
+        spoilt += [whole[:2] + b"\xff\xe2\0\x06MPF\0" + whole[2:] + whole]
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for _ in range(rng.randint(1, 4)):
+                damaged[rng.randrange(2, min(660, len(whole)))] = rng.choice((0, 1, 0x11, 0xFF, rng.randrange(256)))
+            spoilt.append(bytes(damaged))
+        for data in spoilt:
+            file.write_bytes(data)
+            header = header_of(data)
+            ours = with_run_out(data, header) if header else None
+            assert peer("run-out", path=file, into=tmp_path / "made") == (ours is not None)
+            if ours is not None:
+                given += 1
+                assert (tmp_path / "made").read_bytes() == ours
+    assert given > 50
 
 
 def test_photos_that_are_none_are_refused_in_the_same_words(peer: Peer, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ struct DetectorOptions {
     int device = 0;     // number of the GPU
     bool graph = true;  // launch through a CUDA graph, which an engine of many small kernels needs to be fast
     bool gpu_decode =
-        false;  // decode JPEGs by nvJPEG: not bit for bit what the CPU gives, and what is cut off turns grey
+        false;  // let the GPU's decoder chip decode JPEGs, bit for bit as the CPU does, where there is one
 };
 
 // What became of one photo of a stream: detections, or the error that names why there are none.

@@ -57,12 +57,9 @@ PinnedMemory pinned_memory(std::size_t bytes) {
     return PinnedMemory(memory);
 }
 
-Stream new_stream(bool urgent) {
-    int least = 0, greatest = 0;
-    check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
+Stream new_stream() {
     cudaStream_t stream = nullptr;
-    check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, urgent ? greatest : least),
-          "cudaStreamCreateWithPriority");
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     return Stream(stream);
 }
 

@@ -52,8 +52,7 @@ using Graph = std::unique_ptr<CUgraphExec_st, DestroyGraph>;
 
 DeviceMemory device_memory(std::size_t bytes);
 PinnedMemory pinned_memory(std::size_t bytes);
-// An urgent stream's kernels come before all others'.
-Stream new_stream(bool urgent = false);
+Stream new_stream();
 Event new_event(bool timing = false);
 
 // What `work` enqueues on the stream, as one thing to launch. Other threads may go on allocating and launching.

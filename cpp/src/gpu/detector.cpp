@@ -24,16 +24,14 @@ struct Group {
     std::unique_ptr<Place> place;
     std::vector<Source> sources;
     std::vector<std::future<void>> loading;
+    std::future<void> loaded;
 
-    bool is_loaded() const {
-        return std::all_of(loading.begin(), loading.end(), [](const auto& one) {
-            return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-        });
-    }
+    bool is_loaded() const { return loaded.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
 
-    void wait() {
+    void finish_loading() {
         for (auto& one : loading) one.get();
         loading.clear();
+        place->decode_on_chip();
     }
 
     // Waits for the results, where any photo was run; what became of every photo, in order.
@@ -96,7 +94,7 @@ class Detector::Impl {
     Group group(Ready& ready, std::vector<Source> sources) const {
         if (ready.idle.empty())
             ready.idle.push_back(std::make_unique<Place>(contract, ready.batch, options_.gpu_decode));
-        Group group{std::move(ready.idle.back()), std::move(sources), {}};
+        Group group{std::move(ready.idle.back()), std::move(sources), {}, {}};
         ready.idle.pop_back();
         group.place->clear();
         return group;
@@ -116,8 +114,8 @@ class Detector::Impl {
         } else {
             if (!loaders_) loaders_ = pool(workers_or_all(0));
             start_loading(group, *loaders_);
-            group.wait();
         }
+        group.finish_loading();
         if (!group.place->loaded().empty()) ready.station->enqueue(*group.place);
         auto outcomes = group.outcomes();
         ready.idle.push_back(std::move(group.place));
@@ -180,7 +178,8 @@ void Detector::stream(const std::function<std::optional<Source>()>& next, const 
     impl_->engine.gpu().use();
     auto& ready = impl_->ready_for(options.batch);
     std::deque<Group> loading, running;  // the elements stay where they are while others come and go at the ends
-    const auto pool = impl_->pool(workers_or_all(options.workers));  // ends before what its threads work on
+    const auto loaders = impl_->pool(workers_or_all(options.workers));  // ends before what its threads work on
+    const auto chip = impl_->pool(1);                                   // one group after the other
 
     // A group of one photo keeps one thread busy, so there are as many groups in hand as there are threads.
     const auto workers = std::size_t(workers_or_all(options.workers)), batch = std::size_t(options.batch);
@@ -196,10 +195,12 @@ void Detector::stream(const std::function<std::optional<Source>()>& next, const 
         }
         if (sources.empty()) return;
         loading.push_back(impl_->group(ready, std::move(sources)));
-        Impl::start_loading(loading.back(), *pool);
+        auto& group = loading.back();
+        Impl::start_loading(group, *loaders);
+        group.loaded = chip->submit([&group] { group.finish_loading(); });
     };
     const auto enqueue_group = [&] {
-        loading.front().wait();
+        loading.front().loaded.get();
         running.push_back(std::move(loading.front()));
         loading.pop_front();
         if (!running.back().place->loaded().empty()) ready.station->enqueue(*running.back().place);

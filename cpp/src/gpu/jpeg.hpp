@@ -1,19 +1,43 @@
-// JPEGs decoded by nvJPEG, where detrt is built with it.
+// JPEGs decoded by the GPU's own decoder chip, through nvJPEG, where detrt is built with it.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "detrt/images.hpp"
 
 namespace detrt {
 
-// Whether this library has nvJPEG.
-bool has_gpu_jpeg();
+// A file in pinned memory, which nobody changes until its pixels are there: (height, width, 3) in device memory.
+struct JpegOnItsWay {
+    const std::uint8_t* file;
+    std::size_t bytes;
+    Size size;
+    std::uint8_t* into;
+};
 
-// Decodes into (height, width, 3) device memory, and waits; false where nvJPEG cannot. Each thread has a decoder of its
-// own.
-bool decode_jpeg_on_gpu(const Bytes& data, Size size, std::uint8_t* into, cudaStream_t stream);
+// The pixels are libjpeg-turbo's, bit for bit.
+class JpegDecoder {
+  public:
+    // On the GPU that the calling thread uses; none where it has no chip, or detrt is built without nvJPEG.
+    static std::unique_ptr<JpegDecoder> on_this_gpu();
+    ~JpegDecoder();
+
+    // Whether the chip decodes a file, and to that size; any thread may ask.
+    bool takes(const Bytes& file, Size size) const;
+
+    // Enqueues the decoding of a group; false where the chip refuses one of them, whichever. The group before must be
+    // there. All decoders of a process take turns: the chip serves callers that come at once in turns, and all late.
+    bool decode(const std::vector<JpegOnItsWay>& group, cudaStream_t stream);
+
+  private:
+    struct Native;
+
+    explicit JpegDecoder(std::unique_ptr<Native> native);
+    std::unique_ptr<Native> native_;
+};
 
 }  // namespace detrt

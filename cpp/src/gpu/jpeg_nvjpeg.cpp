@@ -1,50 +1,105 @@
 #include <nvjpeg.h>
 
-#include <memory>
+#include <mutex>
 
 #include "gpu/jpeg.hpp"
 
 namespace detrt {
 namespace {
 
+constexpr unsigned kFlags =  // chroma is interpolated, as libjpeg-turbo does
+    NVJPEG_FLAGS_BITSTREAM_STRICT | NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION;
+
 struct DestroyHandle {
-    void operator()(nvjpegHandle* handle) const { nvjpegDestroy(handle); }
+    void operator()(nvjpegHandle_t handle) const noexcept { nvjpegDestroy(handle); }
 };
 struct DestroyState {
-    void operator()(nvjpegJpegState* state) const { nvjpegJpegStateDestroy(state); }
+    void operator()(nvjpegJpegState_t state) const noexcept { nvjpegJpegStateDestroy(state); }
+};
+struct DestroyHeader {
+    void operator()(nvjpegJpegStream_t header) const noexcept { nvjpegJpegStreamDestroy(header); }
 };
 
-// Entropy decoding by the calling thread, the rest by the GPU; chroma interpolated, as libjpeg-turbo does.
-nvjpegHandle* handle() {
-    static const std::unique_ptr<nvjpegHandle, DestroyHandle> made([] {
-        nvjpegHandle_t handle = nullptr;
-        nvjpegCreateEx(NVJPEG_BACKEND_DEFAULT, nullptr, nullptr, NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION, &handle);
-        return handle;
-    }());
-    return made.get();
+using Handle = std::unique_ptr<nvjpegHandle, DestroyHandle>;
+using State = std::unique_ptr<nvjpegJpegState, DestroyState>;
+using Header = std::unique_ptr<nvjpegJpegStream, DestroyHeader>;
+
+std::mutex the_chip;
+
+bool done(nvjpegStatus_t status) { return status == NVJPEG_STATUS_SUCCESS; }
+
+Handle new_handle() {
+    nvjpegHandle_t handle = nullptr;
+    return Handle(done(nvjpegCreateEx(NVJPEG_BACKEND_HARDWARE, nullptr, nullptr, kFlags, &handle)) ? handle : nullptr);
 }
 
-nvjpegJpegState* state() {
-    thread_local const std::unique_ptr<nvjpegJpegState, DestroyState> made([] {
-        nvjpegJpegState_t state = nullptr;
-        if (handle()) nvjpegJpegStateCreate(handle(), &state);
-        return state;
-    }());
-    return made.get();
+State new_state(const Handle& handle) {
+    nvjpegJpegState_t state = nullptr;
+    return State(done(nvjpegJpegStateCreate(handle.get(), &state)) ? state : nullptr);
+}
+
+Header new_header(const Handle& handle) {
+    nvjpegJpegStream_t header = nullptr;
+    return Header(done(nvjpegJpegStreamCreate(handle.get(), &header)) ? header : nullptr);
 }
 
 }  // namespace
 
-bool has_gpu_jpeg() { return true; }
+struct JpegDecoder::Native {
+    Handle handle = new_handle();
+    State state = handle ? new_state(handle) : nullptr;
+    std::size_t count = 0;  // files of the groups that the state is ready for
+    std::vector<const unsigned char*> files;
+    std::vector<std::size_t> lengths;
+    std::vector<nvjpegImage_t> images;
 
-bool decode_jpeg_on_gpu(const Bytes& data, Size size, std::uint8_t* into, cudaStream_t stream) {
-    if (!state()) return false;
-    nvjpegImage_t image{};
-    image.channel[0] = into;
-    image.pitch[0] = 3 * static_cast<unsigned>(size.width);
-    const auto status = nvjpegDecode(handle(), state(), data.data(), data.size(), NVJPEG_OUTPUT_RGBI, &image, stream);
-    const bool done = cudaStreamSynchronize(stream) == cudaSuccess;  // before the state's buffers are used again
-    return status == NVJPEG_STATUS_SUCCESS && done;
+    bool prepare(std::size_t wanted) {
+        if (count != wanted)
+            count = done(nvjpegDecodeBatchedInitialize(handle.get(), state.get(), static_cast<int>(wanted), 1,
+                                                       NVJPEG_OUTPUT_RGBI))
+                        ? wanted
+                        : 0;
+        return count == wanted;
+    }
+};
+
+std::unique_ptr<JpegDecoder> JpegDecoder::on_this_gpu() {
+    auto native = std::make_unique<Native>();
+    if (!native->state) return nullptr;
+    return std::unique_ptr<JpegDecoder>(new JpegDecoder(std::move(native)));
+}
+
+JpegDecoder::JpegDecoder(std::unique_ptr<Native> native) : native_(std::move(native)) {}
+JpegDecoder::~JpegDecoder() = default;
+
+// As nvJPEG reads the file: another's reading of a crafted one might give it too little memory.
+bool JpegDecoder::takes(const Bytes& file, Size size) const {
+    const auto handle = native_->handle.get();
+    const auto header = new_header(native_->handle);
+    int cannot = 1;  // nvJPEG says 0 for yes
+    unsigned width = 0, height = 0;
+    return header && done(nvjpegJpegStreamParseHeader(handle, file.data(), file.size(), header.get())) &&
+           done(nvjpegDecodeBatchedSupported(handle, header.get(), &cannot)) && cannot == 0 &&
+           done(nvjpegJpegStreamGetFrameDimensions(header.get(), &width, &height)) &&
+           size == Size{static_cast<int>(height), static_cast<int>(width)};
+}
+
+bool JpegDecoder::decode(const std::vector<JpegOnItsWay>& group, cudaStream_t stream) {
+    auto& [handle, state, count, files, lengths, images] = *native_;
+    files.clear(), lengths.clear(), images.clear();
+    for (const auto& one : group) {
+        files.push_back(one.file);
+        lengths.push_back(one.bytes);
+        images.push_back({});
+        images.back().channel[0] = one.into;
+        images.back().pitch[0] = 3 * static_cast<std::size_t>(one.size.width);
+    }
+    const std::lock_guard held(the_chip);
+    const bool taken =
+        native_->prepare(group.size()) &&
+        done(nvjpegDecodeBatched(handle.get(), state.get(), files.data(), lengths.data(), images.data(), stream));
+    if (!taken) count = 0;  // a state that failed has to begin anew
+    return taken;
 }
 
 }  // namespace detrt

@@ -2,8 +2,15 @@
 
 namespace detrt {
 
-bool has_gpu_jpeg() { return false; }
+struct JpegDecoder::Native {};
 
-bool decode_jpeg_on_gpu(const Bytes&, Size, std::uint8_t*, cudaStream_t) { return false; }
+std::unique_ptr<JpegDecoder> JpegDecoder::on_this_gpu() { return nullptr; }
+
+JpegDecoder::JpegDecoder(std::unique_ptr<Native> native) : native_(std::move(native)) {}
+JpegDecoder::~JpegDecoder() = default;
+
+bool JpegDecoder::takes(const Bytes&, Size) const { return false; }
+
+bool JpegDecoder::decode(const std::vector<JpegOnItsWay>&, cudaStream_t) { return false; }
 
 }  // namespace detrt

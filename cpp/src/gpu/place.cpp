@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
-#include "gpu/jpeg.hpp"
+#include "core/run_out.hpp"
 #include "gpu/preprocess.hpp"
 
 namespace detrt {
@@ -12,26 +13,51 @@ namespace {
 constexpr std::size_t kLeastBytes = 1 << 20;   // of a row: 640x480 RGB and a little
 constexpr std::size_t kMostBytes = 512 << 20;  // of a group, on the host and on the device each; larger is resized here
 
+constexpr int kEnd = 32;  // pixels at the right end of a photo's last line
+constexpr std::size_t kEndBytes = 3 * kEnd;
+
 std::size_t bytes_of(Size size) { return std::size_t(3) * std::size_t(size.height) * std::size_t(size.width); }
+
+std::shared_ptr<const Bytes> file_of(const Source& source) {
+    if (const auto* path = std::get_if<std::filesystem::path>(&source.content))
+        return std::make_shared<const Bytes>(read_bytes(*path));
+    return std::get<std::shared_ptr<const Bytes>>(source.content);
+}
+
+// What libjpeg-turbo makes of a row's file, or the row's error.
+std::optional<Pixels> pixels_or_error(Row& row) {
+    try {
+        return decode_photo(*row.file, row.name, false);  // it lies upright, or shall not be turned
+    } catch (const ImageError& error) {
+        row.error = std::make_shared<const ImageError>(error);
+        return std::nullopt;
+    }
+}
+
+// Whether so many pixels are all alike.
+bool is_flat(const std::uint8_t* pixels, int count) { return std::equal(pixels, pixels + 3 * (count - 1), pixels + 3); }
 
 }  // namespace
 
 Place::Place(const ModelContract& contract, int batch, bool gpu_decode)
     : contract_(contract),
       most_bytes_(kMostBytes / std::size_t(batch)),
-      gpu_decode_(gpu_decode && has_gpu_jpeg()),
-      stream_(new_stream(true)),  // decoding does not wait behind the network of the group before
+      chip_(gpu_decode ? JpegDecoder::on_this_gpu() : nullptr),
+      stream_(new_stream()),
       sent_(new_event()),
       done_(new_event()),
       rows_(std::size_t(batch)),
       records_(pinned_memory(kRecordBytes * std::size_t(batch))),
       sizes_(pinned_memory(2 * sizeof(std::int64_t) * std::size_t(batch))),
+      ends_(pinned_memory(kEndBytes * std::size_t(batch))),
       device_records_(device_memory(kRecordBytes * std::size_t(batch))) {}
 
 void Place::clear() {
+    if (chip_) check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");  // it may still read the files
     for (auto& row : rows_) {
         row.placement.reset();
         row.error.reset();
+        row.file.reset();
     }
 }
 
@@ -41,6 +67,30 @@ void Place::load(int number, const Source& source) {
         load_source(row, source);
     } catch (const ImageError& error) {
         row.error = std::make_shared<const ImageError>(error);
+    }
+}
+
+void Place::decode_on_chip() {
+    std::vector<Row*> rows;
+    std::vector<JpegOnItsWay> group;
+    for (auto& row : rows_) {
+        if (!row.file) continue;
+        rows.push_back(&row);
+        group.push_back({static_cast<const std::uint8_t*>(row.host.get()), row.file_bytes, row.sent.photo,
+                         static_cast<std::uint8_t*>(row.device.get())});
+    }
+    if (!group.empty() && !chip_->decode(group, stream_.get()))
+        for (std::size_t i = 0; i < group.size(); ++i) {  // one is damaged, and the others shall not wait for the CPU
+            check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+            if (!chip_->decode({group[i]}, stream_.get())) decode_here(*rows[i]);
+        }
+    for (const auto* row : rows) {
+        if (!row->file) continue;
+        const auto size = row->sent.photo;
+        const auto bytes = std::min(kEndBytes, 3 * std::size_t(size.width));
+        const auto* end = static_cast<const std::uint8_t*>(row->device.get()) + bytes_of(size);
+        copy(static_cast<std::uint8_t*>(ends_.get()) + kEndBytes * std::size_t(row - rows_.data()), end - bytes, bytes,
+             stream_.get());
     }
 }
 
@@ -85,6 +135,7 @@ void Place::fetch(const std::vector<DeviceTensor>& outputs, cudaStream_t stream)
 
 std::vector<Detections> Place::collect() {
     check(cudaEventSynchronize(done_.get()), "cudaEventSynchronize");
+    find_damaged();
     const auto numbers = loaded();
     std::vector<Placement> placements;
     for (const int number : numbers) placements.push_back(*row(number).placement);
@@ -96,22 +147,16 @@ void Place::load_source(Row& row, const Source& source) {
         send_pixels(row, **pixels);
         return;
     }
-    const auto* path = std::get_if<std::filesystem::path>(&source.content);
-    const Bytes read = path ? read_bytes(*path) : Bytes();
-    const Bytes& file = path ? read : *std::get<std::shared_ptr<const Bytes>>(source.content);
+    const auto file = file_of(source);
     try {
-        const auto size = jpeg_size(file, source.name, source.upright);
-        if (size) {
+        if (const auto size = jpeg_size(*file, source.name, source.upright)) {
             const auto placement = place(*size, contract_.input_size, contract_.resize);
             if (fits(placement)) {
-                auto* into = room(row, *size);
-                row.sent = placement;
-                if (!gpu_decode_ ||
-                    !decode_jpeg_on_gpu(file, *size, static_cast<std::uint8_t*>(row.device.get()), stream_.get())) {
-                    decode_jpeg(file, *size, into);
+                if (!leave_to_chip(row, file, source.name, *size)) {
+                    decode_jpeg(*file, *size, room(row, bytes_of(*size)));
                     upload(row, placement);
                 }
-                row.placement = placement;
+                row.placement = row.sent = placement;
                 return;
             }
         }
@@ -120,7 +165,37 @@ void Place::load_source(Row& row, const Source& source) {
     } catch (const std::runtime_error&) {
         // damaged, and what follows says so by name
     }
-    send_pixels(row, decode_photo(file, source.name, source.upright));
+    send_pixels(row, decode_photo(*file, source.name, source.upright));
+}
+
+bool Place::leave_to_chip(Row& row, const std::shared_ptr<const Bytes>& file, const std::string& name, Size size) {
+    if (!chip_) return false;
+    const auto header = jpeg_header_of(*file);
+    const auto run_out = header ? run_out_of(*file, *header) : std::nullopt;
+    if (!run_out || !chip_->takes(*file, size)) return false;
+    row.file_bytes = run_out->bytes(*file);
+    run_out->write(*file, room(row, std::max(row.file_bytes, bytes_of(size))));
+    row.file = file;
+    row.name = name;
+    return true;
+}
+
+// What the chip refused.
+void Place::decode_here(Row& row) {
+    row.placement.reset();
+    if (const auto pixels = pixels_or_error(row)) send_pixels(row, *pixels);
+    row.file.reset();
+}
+
+// The chip does not see where a file's data end early, but their run-out shows: the photo's last pixels are all alike.
+// There libjpeg-turbo has the last word.
+void Place::find_damaged() {
+    const auto* end = static_cast<const std::uint8_t*>(ends_.get());
+    for (auto& row : rows_) {
+        const bool doubtful = row.file && is_flat(end, std::min(kEnd, row.sent.photo.width));
+        if (doubtful && !pixels_or_error(row)) row.placement.reset();
+        end += kEndBytes;
+    }
 }
 
 // Brings decoded pixels to the device; those of a huge photo at the network's size already.
@@ -129,14 +204,14 @@ void Place::send_pixels(Row& row, const Pixels& pixels) {
     const bool small = fits(placement);
     const Pixels reduced = small ? Pixels() : resize(pixels, placement, contract_.resize);
     const Pixels& sent = small ? pixels : reduced;
-    std::memcpy(room(row, sent.size), sent.data.data(), sent.data.size());
+    std::memcpy(room(row, sent.data.size()), sent.data.data(), sent.data.size());
     upload(row, small ? placement : Placement{placement.input, placement.input, placement.input});
     row.placement = placement;
 }
 
-std::uint8_t* Place::room(Row& row, Size size) {
-    if (row.bytes < bytes_of(size)) {
-        row.bytes = std::max(kLeastBytes, bytes_of(size) * 5 / 4);
+std::uint8_t* Place::room(Row& row, std::size_t bytes) {
+    if (row.bytes < bytes) {
+        row.bytes = std::max(kLeastBytes, bytes * 5 / 4);
         check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");  // the old room may still be read
         row.host = pinned_memory(row.bytes);
         row.device = device_memory(row.bytes);

@@ -11,6 +11,7 @@
 #include "detrt/error.hpp"
 #include "detrt/images.hpp"
 #include "gpu/cuda.hpp"
+#include "gpu/jpeg.hpp"
 #include "gpu/session.hpp"
 
 namespace detrt {
@@ -23,6 +24,11 @@ struct Row {
     std::optional<Placement> placement;  // of the photo that was loaded
     Placement sent;                      // of what lies on the device: the photo, or a huge one made small
     std::shared_ptr<const Error> error;  // why there is none
+
+    // Of a photo that the decoder chip is to decode:
+    std::shared_ptr<const Bytes> file;  // and with its run-out on the host
+    std::size_t file_bytes = 0;         // there
+    std::string name;                   // for an error
 };
 
 // Room for a group of photos, and for what comes back. Different rows may be loaded by different threads at once.
@@ -36,8 +42,12 @@ class Place {
     // Forgets the photos; their memory stays.
     void clear();
 
-    // Decodes a photo into a row and sends it to the device; what is wrong with the photo is the row's error.
+    // Decodes a photo into a row and sends it to the device, or leaves it to the decoder chip; what is wrong with the
+    // photo is the row's error.
     void load(int number, const Source& source);
+
+    // Enqueues the decoding of what was left to the chip, once all rows are loaded.
+    void decode_on_chip();
 
     // Rows that hold a photo.
     std::vector<int> loaded() const;
@@ -51,23 +61,26 @@ class Place {
     // Enqueues the copies of the outputs, and notes when they are done.
     void fetch(const std::vector<DeviceTensor>& outputs, cudaStream_t stream);
 
-    // Waits for them, and reads them.
+    // Waits for them, and reads them. A photo of which the chip did not see that it is damaged gets an error now.
     std::vector<Detections> collect();
 
   private:
     void load_source(Row& row, const Source& source);
+    bool leave_to_chip(Row& row, const std::shared_ptr<const Bytes>& file, const std::string& name, Size size);
+    void decode_here(Row& row);
+    void find_damaged();
     void send_pixels(Row& row, const Pixels& pixels);
-    std::uint8_t* room(Row& row, Size size);
+    std::uint8_t* room(Row& row, std::size_t bytes);
     void upload(Row& row, const Placement& sent);
     bool fits(const Placement& placement) const;
 
     const ModelContract& contract_;
     std::size_t most_bytes_;
-    bool gpu_decode_;
+    std::unique_ptr<JpegDecoder> chip_;
     Stream stream_;
     Event sent_, done_;
     std::vector<Row> rows_;
-    PinnedMemory records_, sizes_;
+    PinnedMemory records_, sizes_, ends_;
     DeviceMemory device_records_;
     std::vector<PinnedMemory> results_;
     std::map<std::string, HostTensor> outputs_;
