@@ -13,7 +13,7 @@ from detrt.detector import Detector
 from detrt.errors import ImageError
 from detrt.images.gpu.jpeg import DecodesJpegs
 from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
-from detrt.images.gpu.run_out import ends_whole, with_run_out
+from detrt.images.gpu.run_out import RunOut, ends_whole, run_out_of
 from detrt.images.jpeg_segments import JpegHeader
 from detrt.images.read import Pixels, decode_jpeg, jpeg_header
 from detrt.images.resize import Placement, place, resize
@@ -144,9 +144,8 @@ class DeviceLane:
             try:
                 header = jpeg_header(file, name=item.name, upright=item.upright)
                 if header and self._fits(placement := self._placed(header.size)):
-                    if self._new_decoder and (decodable := self._for_chip(file, header)):
-                        row.keep(decodable)
-                        row.content = file
+                    if self._new_decoder and (run_out := self._run_out(file, header)):
+                        row.keep(file, run_out)
                     else:
                         decode_jpeg(file, row.room(*header.size))
                         row.send(placement)
@@ -155,11 +154,11 @@ class DeviceLane:
                 pass  # damaged, and what follows says so by name
         return self._send(row, item.pixels())
 
-    def _for_chip(self, file: bytes, header: JpegHeader) -> bytes | None:
-        """The file as the chip gets it, if it does: with a run-out, unless a second look comes afterwards."""
+    def _run_out(self, file: bytes, header: JpegHeader) -> RunOut | None:
+        """What the chip gets behind the file's data, if it gets it: as it is where a second look comes afterwards."""
         if self._second_look:
-            return file if header.sequential and ends_whole(file) else None
-        return with_run_out(file, header)
+            return RunOut(len(file), b"") if header.sequential and ends_whole(file) else None
+        return run_out_of(file, header)
 
     def _send(self, row: PhotoRow, pixels: Pixels) -> Placement:
         """Bring decoded pixels to the device; those of a huge photo at the network's size already."""

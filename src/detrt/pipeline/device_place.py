@@ -15,6 +15,7 @@ import numpy.typing as npt
 from detrt.decoding import fed_size
 from detrt.images.gpu.jpeg import EncodedJpeg
 from detrt.images.gpu.preprocess import PHOTO, PhotoOnDevice, describe
+from detrt.images.gpu.run_out import RunOut
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
@@ -163,11 +164,13 @@ class PhotoRow:
         pixels: Pixels = self._piece.view((height, width, 3))
         return pixels
 
-    def keep(self, file: bytes) -> None:
+    def keep(self, file: bytes, run_out: RunOut) -> None:
         """Copy a JPEG to where a decoder on the device takes it from without waiting."""
-        piece = self._room.take(len(file))
-        ctypes.memmove(piece.pointer, file, len(file))
-        self.file = EncodedJpeg(piece.pointer, len(file))
+        end, tail = run_out
+        piece = self._room.take(end + len(tail))
+        ctypes.memmove(piece.pointer, file, end)
+        ctypes.memmove(piece.pointer + end, tail, len(tail))
+        self.file, self.content = EncodedJpeg(piece.pointer, piece.nbytes), file
 
     def send(self, placement: Placement) -> None:
         """Enqueue what was written into `room` to the device."""

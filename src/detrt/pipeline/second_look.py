@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from detrt.images.gpu.jpeg import DecodesJpegs
 from detrt.images.gpu.preprocess import PhotoOnDevice
-from detrt.images.gpu.run_out import with_run_out
+from detrt.images.gpu.run_out import run_out_of
 from detrt.images.jpeg_segments import header_of
 from detrt.pipeline.device_place import DevicePlace
 from detrt.pipeline.lane import Loaded
@@ -31,9 +31,9 @@ class SecondLook:
             if not row.content:
                 continue
             header = header_of(row.content)
-            ready = with_run_out(row.content, header) if header else None
-            if ready:
-                row.keep(ready)
+            run_out = run_out_of(row.content, header) if header else None
+            if run_out:
+                row.keep(row.content, run_out)
                 asked.append(photo)
             else:
                 doubtful.add(photo.row)

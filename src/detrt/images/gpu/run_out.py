@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from detrt.images.jpeg_segments import JpegHeader
 
@@ -34,8 +35,15 @@ _SIGNS = "0110100110010110"
 """Bits of a coefficient, of which its code says how many there are."""
 
 
-def with_run_out(file: bytes, header: JpegHeader) -> bytes | None:
-    """A file that a decoder chip can be trusted with: of the same picture, or, if its data end early, flat at its end.
+class RunOut(NamedTuple):
+    """Follows the first `end` bytes of a file, in place of the others."""
+
+    end: int
+    tail: bytes
+
+
+def run_out_of(file: bytes, header: JpegHeader) -> RunOut | None:
+    """Makes a file that a decoder chip can be trusted with: of the same picture, or, if its data end early, flat there.
 
     Its last 32 pixels are all alike then, unless less than 21 MCUs are missing.
 
@@ -44,11 +52,11 @@ def with_run_out(file: bytes, header: JpegHeader) -> bytes | None:
         header: of the file.
 
     Returns:
-        None where there is no such file: it has no end marker, holes in its data, more than one sequential scan,
+        None where there is none: the file has no end marker, holes in its data, more than one sequential scan,
         restarts, or tables that lack the codes.
     """
     end = file.find(_END, header.scan) if header.pictures else file.rfind(_END, -1024)
-    if end < header.scan or not header.sequential or header.restarts or file.find(_HOLE, header.scan) >= 0:
+    if end < header.scan or not header.sequential or header.restarts or _has_hole(file, header.scan):
         return None
     count = header.components
     frame = file[header.frame : header.frame + 3 * count]
@@ -58,15 +66,26 @@ def with_run_out(file: bytes, header: JpegHeader) -> bytes | None:
         steps, eight = _pieces(frame, scan, tables)
     except LookupError:
         return None
-    rest, whole = end, memoryview(file)
+    rest = file[end:]
     while file[end - 1] == 0xFF:  # fill bytes, or half of a byte that was cut
         end -= 1
-    return b"".join((whole[:end], steps, eight * (_mcus(header.size, frame[1::3]) // 8 + 4), whole[rest:]))
+    return RunOut(end, b"".join((steps, eight * (_mcus(header.size, frame[1::3]) // 8 + 4), rest)))
+
+
+def with_run_out(file: bytes, header: JpegHeader) -> bytes | None:
+    """The file itself, as the chip gets it; see `run_out_of`."""
+    found = run_out_of(file, header)
+    return found and file[: found.end] + found.tail
 
 
 def ends_whole(file: bytes) -> bool:
     """Whether the file has the marker that ends a JPEG, as far as one can tell without decoding it."""
     return file.rfind(_END, -1024) >= 0
+
+
+def _has_hole(file: bytes, start: int) -> bool:
+    """Whether so many zeros stand in a row; where no few of them do at distances, not every byte is looked at."""
+    return bytes(3) in file[start :: len(_HOLE) // 4] and file.find(_HOLE, start) >= 0
 
 
 def _mcus(size: tuple[int, int], factors: bytes) -> int:
