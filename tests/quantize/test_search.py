@@ -24,17 +24,17 @@ COSTS = {"a": 0.1, "b": 0.2, "c": 6.0, "d": 3.0, "e": 0.5, "f": 0.0}
 class _Additive:
     """Losses that add up, in place of measured ones."""
 
-    def __init__(self) -> None:
-        self.measured = 0
+    def __init__(self, error: float = 0.0) -> None:
+        self.measured, self.error = 0, error
         self.reference = self
 
     def truth(self, count: int, progress: object = None) -> None:
         """Nothing to prepare."""
 
-    def of(self, keys: Collection[str], photos: int) -> Loss:
+    def of(self, keys: Collection[str], photos: int, *, sure_up_to: float = -1.0) -> Loss:
         self.measured += 1
         points = sum(COSTS[key] for key in keys)
-        return Loss(points, points / 1000)
+        return Loss(points, points / 1000, self.error if points <= sure_up_to else None)
 
 
 def _alone(losses: Losses, parts: Sequence[Part]) -> tuple[PartLoss, ...]:
@@ -51,6 +51,13 @@ def test_the_costliest_by_what_they_save_stay_float(allowed: float, left_out: se
     assert found.keys == set(COSTS) - left_out
     assert found.loss <= allowed
     assert found.complete
+
+
+def test_what_these_photos_leave_uncertain_is_held_back() -> None:
+    losses: Any = _Additive(error=0.8)
+    found = search(losses, _alone(losses, PARTS), 4.0, Effort())
+    assert {part.part.name for part in found.left_out} == {"c", "d"}
+    assert found.loss <= 4.0 - 0.8
 
 
 def test_no_time_ends_the_search_with_a_sound_answer() -> None:

@@ -61,7 +61,7 @@ def quantize(
     recipe: RecipeOption = "safe",
     target_drop: Annotated[
         float | None,
-        typer.Option(metavar="AP", min=0.0, help="Search for the most that can be quantised at this loss."),
+        typer.Option(metavar="AP", min=0.0, help="Quantise the most that keeps this loss, on other photos too."),
     ] = None,
     budget: Annotated[
         float | None, typer.Option(metavar="MIN", min=0.0, help="Minutes after which the search tries no more.")
@@ -137,9 +137,10 @@ def _print(report: Report) -> None:
         out.print(f"AP {judged.ap:.2f}, the float model's {judged.float_ap:.2f}: {judged.ap - judged.float_ap:+.2f}")
     elif report.expected_drop is not None:
         out.print(f"Some {report.expected_drop:.1f} AP less are to be expected; --annotations and --images tell it")
+    loss = judged.loss
     out.print(
-        f"Agreement with the float model on calibration photos: {100 - judged.loss.points:.1f} "
-        f"(mean squared change of a detection {judged.loss.change:.2g})"
+        f"Agreement with the float model on calibration photos: {100 - loss.points:.1f} ± {loss.error or 0:.1f} "
+        f"(mean squared change of a detection {loss.change:.2g})"
     )
     if report.left_out:
         out.print(_left_out(report))

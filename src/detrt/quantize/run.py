@@ -125,8 +125,8 @@ def quantize(
         output: the ONNX file to write; the report goes beside it as `.json`.
         precision: the narrow type.
         recipe: how.
-        target_drop: AP that may be lost at most. The recipe's `only` and `skip` are then left to the search, which
-            looks at calibration photos alone.
+        target_drop: AP that may be lost at most, on other photos too. The recipe's `only` and `skip` are then left to
+            the search, which looks at calibration photos alone and holds back what these leave uncertain.
         budget: seconds after which the search tries no more.
         rest: type of everything that is not quantised.
         labelled: photos with boxes to judge the result on. A search does not see them, but where the result has lost
@@ -270,7 +270,7 @@ def _judged(
     progress: Progress,
 ) -> Judged:
     count = min(len(bench.photos), Effort().whole_photos)
-    loss = bench.reference.loss(model, count, progress, "Comparing with the float model")
+    loss = bench.reference.loss(model, count, progress, "Comparing with the float model", sure_up_to=100.0)
     if labelled is None:
         return Judged(loss)
     ap = measured_ap(output, contract, labelled, progress=progress, stage="AP of the quantised model")

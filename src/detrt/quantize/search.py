@@ -54,7 +54,9 @@ class Effort:
 def search(
     losses: Losses, alone: Sequence[PartLoss], allowed: float, effort: Effort, *, progress: Progress = silent
 ) -> Found:
-    """Find what to leave float so that the rest loses no more than `allowed` points of agreement.
+    """Find what to leave float so that the rest loses no more than `allowed` points of agreement on other photos.
+
+    What is held to it is the loss on these photos and its standard error.
 
     Where even nothing quantised is what remains, the result is empty rather than wrong.
 
@@ -70,7 +72,7 @@ def search(
     order = sorted(alone, key=lambda found: (-_cost(found), found.part.name))
 
     def fits(kept: frozenset[str]) -> bool:
-        return not kept or losses.of(kept, effort.whole_photos).points <= allowed
+        return not kept or losses.of(kept, effort.whole_photos, sure_up_to=allowed).bound <= allowed
 
     def least(most: int, kept_at: Callable[[int], frozenset[str]], stage: str) -> int:
         """The least count at which what is kept fits; `most` without asking."""
