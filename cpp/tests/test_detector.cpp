@@ -1,29 +1,21 @@
 // From photos to boxes, single calls and streams: with TensorRT on a GPU, and on a stand-in for both where there is
 // none.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 #include <thread>
 #include <vector>
 
 #include "detrt/detector.hpp"
+#include "folder.hpp"
 #include "tiny_detector.hpp"
 #include "tiny_onnx.hpp"
 
 using namespace detrt;
-namespace fs = std::filesystem;
 
 namespace {
 
 using Colour = std::array<std::uint8_t, 3>;
-
-struct Folder {
-    fs::path path = fs::temp_directory_path() / ("detrt-detector-" + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-};
 
 const std::vector<Colour> kColours = {{255, 0, 0}, {0, 255, 51}, {51, 102, 204}};
 const std::vector<Size> kSizes = {{64, 96}, {31, 200}, {500, 300}};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -146,7 +147,9 @@ std::vector<Kinds> mcu_of(const Bytes& file, const JpegHeader& header, const Byt
 std::string_view text_of(const Bytes& file) { return {reinterpret_cast<const char*>(file.data()), file.size()}; }
 
 bool has_holes(const Bytes& file, const JpegHeader& header) {
-    return text_of(file).find(std::string(kHole, '\0'), header.scan) != std::string_view::npos;
+    static const Bytes hole(kHole);
+    static const std::boyer_moore_horspool_searcher search(hole.begin(), hole.end());  // looks at few bytes
+    return std::search(file.begin() + std::ptrdiff_t(header.scan), file.end(), search) != file.end();
 }
 
 // Where the end marker stands: of the first picture, where several may follow one another; none in a file cut off.

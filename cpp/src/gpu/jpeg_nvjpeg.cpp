@@ -5,49 +5,46 @@
 #include "gpu/jpeg.hpp"
 
 namespace detrt {
+
+struct DestroyNvjpeg {
+    void operator()(nvjpegHandle_t handle) const noexcept { nvjpegDestroy(handle); }
+    void operator()(nvjpegJpegState_t state) const noexcept { nvjpegJpegStateDestroy(state); }
+    void operator()(nvjpegJpegStream_t header) const noexcept { nvjpegJpegStreamDestroy(header); }
+};
+
+template <typename Thing>
+using Nvjpeg = std::unique_ptr<Thing, DestroyNvjpeg>;
+
 namespace {
 
 constexpr unsigned kFlags =  // chroma is interpolated, as libjpeg-turbo does
     NVJPEG_FLAGS_BITSTREAM_STRICT | NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION;
 
-struct DestroyHandle {
-    void operator()(nvjpegHandle_t handle) const noexcept { nvjpegDestroy(handle); }
-};
-struct DestroyState {
-    void operator()(nvjpegJpegState_t state) const noexcept { nvjpegJpegStateDestroy(state); }
-};
-struct DestroyHeader {
-    void operator()(nvjpegJpegStream_t header) const noexcept { nvjpegJpegStreamDestroy(header); }
-};
-
-using Handle = std::unique_ptr<nvjpegHandle, DestroyHandle>;
-using State = std::unique_ptr<nvjpegJpegState, DestroyState>;
-using Header = std::unique_ptr<nvjpegJpegStream, DestroyHeader>;
-
 std::mutex the_chip;
 
 bool done(nvjpegStatus_t status) { return status == NVJPEG_STATUS_SUCCESS; }
 
-Handle new_handle() {
+Nvjpeg<nvjpegHandle> new_handle() {
     nvjpegHandle_t handle = nullptr;
-    return Handle(done(nvjpegCreateEx(NVJPEG_BACKEND_HARDWARE, nullptr, nullptr, kFlags, &handle)) ? handle : nullptr);
+    const auto status = nvjpegCreateEx(NVJPEG_BACKEND_HARDWARE, nullptr, nullptr, kFlags, &handle);
+    return Nvjpeg<nvjpegHandle>(done(status) ? handle : nullptr);
 }
 
-State new_state(const Handle& handle) {
+Nvjpeg<nvjpegJpegState> new_state(nvjpegHandle_t handle) {
     nvjpegJpegState_t state = nullptr;
-    return State(done(nvjpegJpegStateCreate(handle.get(), &state)) ? state : nullptr);
+    return Nvjpeg<nvjpegJpegState>(handle && done(nvjpegJpegStateCreate(handle, &state)) ? state : nullptr);
 }
 
-Header new_header(const Handle& handle) {
+Nvjpeg<nvjpegJpegStream> new_header(nvjpegHandle_t handle) {
     nvjpegJpegStream_t header = nullptr;
-    return Header(done(nvjpegJpegStreamCreate(handle.get(), &header)) ? header : nullptr);
+    return Nvjpeg<nvjpegJpegStream>(done(nvjpegJpegStreamCreate(handle, &header)) ? header : nullptr);
 }
 
 }  // namespace
 
 struct JpegDecoder::Native {
-    Handle handle = new_handle();
-    State state = handle ? new_state(handle) : nullptr;
+    Nvjpeg<nvjpegHandle> handle = new_handle();
+    Nvjpeg<nvjpegJpegState> state = new_state(handle.get());
     std::size_t count = 0;  // files of the groups that the state is ready for
     std::vector<const unsigned char*> files;
     std::vector<std::size_t> lengths;
@@ -75,7 +72,7 @@ JpegDecoder::~JpegDecoder() = default;
 // As nvJPEG reads the file: another's reading of a crafted one might give it too little memory.
 bool JpegDecoder::takes(const Bytes& file, Size size) const {
     const auto handle = native_->handle.get();
-    const auto header = new_header(native_->handle);
+    const auto header = new_header(handle);
     int cannot = 1;  // nvJPEG says 0 for yes
     unsigned width = 0, height = 0;
     return header && done(nvjpegJpegStreamParseHeader(handle, file.data(), file.size(), header.get())) &&
