@@ -199,6 +199,7 @@ def spoilt(file: bytes, rng: random.Random) -> Iterator[bytes]:
 )
 def test_run_outs_of_jpegs(peer: Peer, tmp_path: Path, mode: str, options: dict[str, Any], least: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8).repeat(3, 0).repeat(3, 1)
+    pixels[:, -24:] = 128  # for codes of plain blocks
     Image.fromarray(pixels).convert(mode).save(tmp_path / "photo.jpg", **options)
     given = 0
     for data in spoilt((tmp_path / "photo.jpg").read_bytes(), random.Random(0)):
