@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from detrt.cli.app import app
 from detrt.errors import DatasetError, DetrtError, ImageError, UsageError
+from detrt.workflow.journal import WorkflowJournal
 from detrt.workflow.options import FILE
 from tests.workflow.conftest import Material
 
@@ -92,4 +93,26 @@ def test_what_is_not_there_is_told_before_the_work(
 def test_without_a_model_or_a_folder_of_before_it_says_what_is_missing(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["workflow", "-o", str(tmp_path / "out")])
     assert isinstance(done.exception, UsageError)
-    assert "MODEL and --calib" in done.exception.problem
+    assert "workflow.yaml is not there" in done.exception.problem
+    done = CliRunner().invoke(app, ["workflow", "model.onnx", "--images", "val", "-o", str(tmp_path / "out")])
+    assert isinstance(done.exception, UsageError)
+    assert "--calib and --annotations" in done.exception.problem
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_file_is_no_output_folder(material: Material, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = CliRunner().invoke(app, material.arguments(tmp_path / place))
+    assert isinstance(done.exception, UsageError)
+    assert str(tmp_path / place) in done.exception.problem
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_second_workflow_leaves_the_options_of_the_one_at_work(material: Material, tmp_path: Path) -> None:
+    material.options().save(tmp_path / FILE)
+    kept = (tmp_path / FILE).read_bytes()
+    with WorkflowJournal(tmp_path).writing():
+        done = CliRunner().invoke(app, [*material.arguments(tmp_path), "--limit", "3"])
+    assert isinstance(done.exception, UsageError)
+    assert "Another workflow" in done.exception.problem
+    assert (tmp_path / FILE).read_bytes() == kept

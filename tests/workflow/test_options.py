@@ -47,8 +47,14 @@ def test_what_makes_no_sense_is_named(changes: dict[str, Any], says: str) -> Non
         options_from(LEAST | changes)
 
 
-@pytest.mark.parametrize("text", ["- a\n- b", "a: [", ""])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "w.yaml").write_text(text)
-    with pytest.raises(UsageError, match=r"w\.yaml"):
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("- a\n- b", "no mapping"), ("model: m\na: [", "line 2"), ("", "no mapping"), (None, "No such file")],
+)
+def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, text: str | None, says: str) -> None:
+    if text is not None:
+        (tmp_path / "w.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"w\.yaml") as caught:
         options_in(tmp_path / "w.yaml")
+    assert says in caught.value.problem
+    assert "\n" not in caught.value.problem

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
+from detrt.benchmark import run
 from detrt.detector import Detector
 from detrt.evaluate import coco_dataset, evaluate
+from detrt.workflow import measuring
+from detrt.workflow.artefact import PHOTOS
 from detrt.workflow.journal import FILE
+from detrt.workflow.machine import abilities
 from detrt.workflow.options import WorkflowOptions
+from detrt.workflow.plan import plan, site_of
 from detrt.workflow.workflow import Finished, run_workflow
 from tests.workflow.conftest import Material
 
@@ -81,6 +86,38 @@ def test_another_option_repeats_only_what_depends_on_it(folder: Path, material: 
     told = states(worked(replace(material.options(), limit=5), copy))
     again = {step for step, state in told.items() if state == "finished"}
     assert again == {"score fp32 ONNX", "score int8 ONNX", "compare int8 ONNX"}
+
+
+def test_other_photos_are_timed_and_explained_anew(folder: Path, material: Material, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    images = shutil.copytree(material.images, tmp_path / "images")
+    first = sorted(images.iterdir())[0]
+    first.write_bytes(first.read_bytes() + b"more")
+    told = states(worked(replace(material.options(), images=str(images)), copy))
+    assert {step for step in ("time ONNX", "explain int8 ONNX", "quantize int8") if told[step] == "finished"} == {
+        "time ONNX",
+        "explain int8 ONNX",
+    }
+
+
+def test_a_stopped_timing_is_not_finished(
+    folder: Path, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    whole = run.benchmark
+    monkeypatch.setattr(measuring, "benchmark", lambda *words, **more: replace(whole(*words, **more), complete=False))
+    longer = replace(material.options(), seconds=0.03)
+    with pytest.raises(KeyboardInterrupt):
+        worked(longer, copy)
+    monkeypatch.undo()
+    assert states(worked(longer, copy))["time ONNX"] == "finished"
+
+
+def test_only_engines_that_look_at_photos_wait_for_them(material: Material, tmp_path: Path) -> None:
+    options = replace(material.options(), calib=(str(tmp_path),), skip=())
+    steps = {step.name: step for step in plan(site_of(options, tmp_path, {}, abilities()))}
+    assert PHOTOS not in steps["build fp32 engine"].files
+    assert PHOTOS in steps["build int8 engine"].files
 
 
 def test_the_folder_can_be_carried_to_a_machine_without_photos(

@@ -11,6 +11,7 @@ from rich.markup import escape
 from detrt.cli import exit_codes, options
 from detrt.cli.app import app
 from detrt.cli.console import err, out, progress_bars
+from detrt.errors import UsageError
 
 if TYPE_CHECKING:
     from detrt.workflow.step import Outcome
@@ -26,6 +27,8 @@ EXAMPLES = """
 
 The last goes on with out/workflow.yaml, here or on the machine that the folder was carried to.
 """
+
+NOTHING_SAID = "Give the model, --calib, --annotations and --images, or the -o DIR of an earlier workflow."
 
 _MARKS = {
     "finished": ("done", "green"),
@@ -91,14 +94,20 @@ def workflow(
     earlier = output / FILE
     file = config or (earlier if model is None and earlier.is_file() else None)
     typed = {key: value for key, value in told.items() if value not in (None, [], ())}
+    if file is None and not typed:
+        raise UsageError(f"{earlier} is not there, and nothing else says what to do.", NOTHING_SAID)
     chosen = options_from(options_in(file) if file else {}, typed)
     overrides = options.contract_overrides(chosen.contract)
     if dry_run:
         for outcome in preview_workflow(chosen, output, overrides):
             out.print(_line(outcome))
         return
-    with progress_bars() as progress:
-        finished = run_workflow(chosen, output, overrides, told=lambda it: err.print(_line(it)), progress=progress)
+    try:
+        with progress_bars() as progress:
+            finished = run_workflow(chosen, output, overrides, told=lambda it: err.print(_line(it)), progress=progress)
+    except KeyboardInterrupt:
+        err.print(f"What is done is kept in {escape(str(output))}; the same command goes on from there.")
+        raise
     _tell_verdict(finished.verdict.headline, (*finished.verdict.reasons, *finished.verdict.cautions), output)
     if finished.failed:
         raise typer.Exit(exit_codes.SOME_SKIPPED)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detrt.report.findings import Command
 from detrt.workflow.artefact import MODEL, PHOTOS, REFERENCE, engine_artefacts, onnx_artefacts, onnx_file
-from detrt.workflow.making import build_options
+from detrt.workflow.making import build_options, is_calibrated
 from detrt.workflow.options import FILE, WorkflowOptions
 
 
@@ -42,7 +42,7 @@ def _commands(options: WorkflowOptions, folder: Path, done: Collection[str]) -> 
     for made in engine_artefacts(options):
         if f"build {made.name}" in done:
             arithmetic = build_options(made.precision).precision
-            calibrated = ("--calib", photos_folder) if arithmetic in ("fp16", "bf16") else ()
+            calibrated = ("--calib", photos_folder) if is_calibrated(made.precision) else ()
             yield _command(
                 f"Build the {made.precision.upper()} engine",
                 *("build", folder / onnx_file(made.precision), "-o", folder / made.file, "--precision", arithmetic),

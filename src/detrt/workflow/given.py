@@ -23,15 +23,16 @@ def digest_of(value: Any) -> str:
 def digest_of_photos(sources: Sequence[str]) -> tuple[Digest, DetrtError | None]:
     """Names and sizes of the photos in folders and globs; or None, and what is wrong, where there are none."""
     try:
-        return _named(find_files(sources)), None
+        return digest_of_files(find_files(sources)), None
     except DetrtError as error:
         return None, error
 
 
 def digest_of_dataset(dataset: CocoDataset, annotations: Path) -> str:
     """The boxes by content, and the photos by name and size."""
-    return digest_of([sha256_of(annotations), _named(photo.path for photo in dataset.photos)])
+    return digest_of([sha256_of(annotations), digest_of_files(photo.path for photo in dataset.photos)])
 
 
-def _named(files: Iterable[Path]) -> str:
+def digest_of_files(files: Iterable[Path]) -> str:
+    """Names and sizes."""
     return digest_of([(file.name, file.stat().st_size) for file in files])

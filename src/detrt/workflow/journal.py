@@ -69,10 +69,9 @@ class WorkflowJournal:
         """Hold the folder, so that two workflows do not write into it at once; a process that dies lets go of it.
 
         Raises:
-            UsageError: another one is at work there.
+            UsageError: another one is at work there, or nothing can be written there.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / FILE).open("ab") as file:
+        with self._opened() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -84,6 +83,16 @@ class WorkflowJournal:
                 yield
             finally:
                 self._file = None
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return (self._folder / FILE).open("ab")
+        except OSError as error:
+            raise UsageError(
+                f"{self._folder} cannot be a workflow's folder: {error.strerror}.",
+                "Give -o DIR, a folder that can be made and written.",
+            ) from error
 
     def record_of(self, step: str) -> Record | None:
         """The last time that the step was finished."""

@@ -104,6 +104,11 @@ def build_options(precision: Precision) -> BuildOptions:
     return BuildOptions(precision="fp16" if precision in NARROW else precision, batch=Batch(1, 1, 1))  # type: ignore[arg-type]
 
 
+def is_calibrated(precision: Precision) -> bool:
+    """Whether the builder of that engine looks at photos, to find what must stay FP32."""
+    return build_options(precision).precision in ("fp16", "bf16")
+
+
 def built(made: Artefact, folder: Path, files: Sequence[str], progress: Progress) -> None:
     """An engine.
 
@@ -111,7 +116,7 @@ def built(made: Artefact, folder: Path, files: Sequence[str], progress: Progress
         EngineError, UsageError: TensorRT cannot build it.
     """
     plain = build_options(made.precision)
-    photos = (folder / artefact.PHOTOS).parent if plain.precision in ("fp16", "bf16") else None
+    photos = (folder / artefact.PHOTOS).parent if is_calibrated(made.precision) else None
     options = BuildOptions(precision=plain.precision, batch=plain.batch, calibration=photos)
     build_engine(folder / artefact.onnx_file(made.precision), folder / made.file, options, progress=progress)
 

@@ -63,10 +63,14 @@ def timed(output: str, images: Path, seconds: float, folder: Path, files: Sequen
 
     Raises:
         DetrtError: none of them can be timed.
+        KeyboardInterrupt: somebody stopped it: `benchmark` tells what it has by then, which is no finished step.
     """
     cases = cases_of([str(folder / file) for file in files], protocols=PROTOCOLS)
     pace = Pace(seconds, warm_up=min(5.0, 2 * seconds))
-    benchmark(cases, photos=images, pace=pace, progress=progress).save(folder / output)
+    report = benchmark(cases, photos=images, pace=pace, progress=progress)
+    if not report.complete:
+        raise KeyboardInterrupt
+    report.save(folder / output)
 
 
 def compared(made: Artefact, folder: Path, files: Sequence[str], progress: Progress) -> None:

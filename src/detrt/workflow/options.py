@@ -111,8 +111,8 @@ def options_in(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Give a YAML file; see docs/workflow.md.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read: {_why(error)}.", "Give a YAML file; see docs/workflow.md.") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} is no mapping of options to values.", "See docs/workflow.md.")
     return content
@@ -130,6 +130,15 @@ def _read(key: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{key} is {value!r}.", "Give a number.")
     return int(value) if key in ("photos", "limit") else float(value)
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a file, in a line."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error).partition("\n")[0]
 
 
 def _listed(key: str, value: Any) -> list[Any]:

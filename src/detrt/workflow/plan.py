@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detrt import __version__
+from detrt.compare.files import PHOTOS as PHOTOS_OF_LAYERS
 from detrt.errors import DetrtError
 from detrt.evaluate import CocoDataset, coco_dataset
 from detrt.files import sha256_of
@@ -16,7 +17,7 @@ from detrt.models.registry import resolve_model
 from detrt.quantize.recipe import load_recipe
 from detrt.workflow import artefact, making, measuring
 from detrt.workflow.artefact import MODEL, PHOTOS, REFERENCE, Artefact, engine_artefacts, onnx_artefacts
-from detrt.workflow.given import digest_of, digest_of_dataset, digest_of_photos
+from detrt.workflow.given import digest_of, digest_of_dataset, digest_of_files, digest_of_photos
 from detrt.workflow.machine import Abilities
 from detrt.workflow.options import Precision, WorkflowOptions
 from detrt.workflow.step import Digest, Step
@@ -132,7 +133,7 @@ def _build(site: Site, made: Artefact) -> Step:
         action=partial(making.built, made, site.folder),
         given={"options": digest_of(asdict(making.build_options(made.precision))), "tensorrt": here.tensorrt, **DETRT}
         | built_on,
-        files=(artefact.onnx_file(made.precision), PHOTOS),
+        files=(artefact.onnx_file(made.precision), *((PHOTOS,) if making.is_calibrated(made.precision) else ())),
         outputs=(made.file, f"{made.file}.json"),
         lacks=here.cannot_build,
     )
@@ -154,6 +155,7 @@ def _score(site: Site, made: Artefact) -> Step:
 
 def _time(site: Site, engines: list[Artefact]) -> Iterator[Step]:
     """Engines where they can run; the ONNX files on the CPU where they cannot."""
+    photos, _ = digest_of_photos([site.options.images])
     can, instead = not site.here.cannot_run_engines, "engines run here, and are timed instead"
     for form, output, made, machine, lacks in (
         ("ONNX", artefact.ONNX_TIMES, onnx_artefacts(site.options), site.here.facts, instead if can else ""),
@@ -162,7 +164,7 @@ def _time(site: Site, engines: list[Artefact]) -> Iterator[Step]:
         yield Step(
             name=f"time {form}",
             action=partial(measuring.timed, output, Path(site.options.images), site.options.seconds, site.folder),
-            given={"machine": machine, "seconds": str(site.options.seconds), **DETRT},
+            given={"machine": machine, "photos": photos, "seconds": str(site.options.seconds), **DETRT},
             one_of=tuple(each.file for each in made),
             outputs=(output,),
             lacks=lacks,
@@ -181,11 +183,11 @@ def _compare(site: Site, made: Artefact) -> Step:
 
 
 def _explain(site: Site, made: Artefact) -> Step:
-    photos = [photo.path for photo in site.dataset.photos] if site.dataset else []
+    photos = [photo.path for photo in site.dataset.photos[:PHOTOS_OF_LAYERS]] if site.dataset else []
     return Step(
         name=f"explain {made.name}",
         action=partial(measuring.explained, made, photos, site.folder),
-        given=DETRT,
+        given={"photos": digest_of_files(photos) if photos else None, **DETRT},
         files=(MODEL, made.file),
         outputs=(artefact.explanation(made.precision),),
         absent=site.no_dataset,

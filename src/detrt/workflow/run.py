@@ -19,6 +19,10 @@ def _nobody(outcome: Outcome) -> None:
     """Tell nobody."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 def preview(steps: Sequence[Step], folder: Path, *, skip: Sequence[str] = ()) -> list[Outcome]:
     """What `run` would do, without doing any of it.
 
@@ -38,6 +42,7 @@ def run(
     *,
     skip: Sequence[str] = (),
     machine: str = "",
+    begin: Callable[[], None] = _nothing,
     told: Told = _nobody,
     progress: Progress = silent,
 ) -> list[Outcome]:
@@ -51,15 +56,18 @@ def run(
         folder: where they write.
         skip: kinds of steps to leave out.
         machine: where this is, for the journal.
+        begin: called before the first step, once the folder is held and nobody else writes there.
         told: told what became of each step.
         progress: told of the work within them.
 
     Raises:
         DetrtError: see `preview`; or the first step, on which everything depends, failed.
+        UsageError: see `WorkflowJournal.writing`.
     """
     preview(steps, folder, skip=skip)
     walk = _Walk(folder, skip, machine)
     with walk.journal.writing():
+        begin()
         return walk.through(steps, act=True, told=told, progress=progress)
 
 

@@ -66,11 +66,15 @@ def run_workflow(
     """
     here = abilities()
     site = site_of(options, folder, overrides, here)
-    steps = plan(site)
-    preview(steps, folder, skip=options.skip)
-    folder.mkdir(parents=True, exist_ok=True)
-    options.save(folder / FILE)
-    outcomes = run(steps, folder, skip=options.skip, machine=here.title, told=told, progress=progress)
+    outcomes = run(
+        plan(site),
+        folder,
+        skip=options.skip,
+        machine=here.title,
+        begin=lambda: options.save(folder / FILE),
+        told=told,
+        progress=progress,
+    )
     findings = findings_of(site, outcomes)
     compared = compared_with(findings, judge(findings))
     verdict = write_report(findings, samples(site, compared), folder)
