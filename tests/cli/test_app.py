@@ -81,6 +81,14 @@ def test_a_fault_of_detrt_is_told_without_a_traceback(
     assert "Traceback" not in said
 
 
+def test_a_place_that_cannot_be_written_is_no_fault_of_detrt(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main(monkeypatch, PermissionError(13, "Permission denied", "/out")) == exit_codes.USAGE
+    assert "/out cannot be read or written: Permission denied." in capfd.readouterr().err
+    assert run_main(monkeypatch, FileNotFoundError(2, "No such file", "/lost")) == exit_codes.FAILED
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

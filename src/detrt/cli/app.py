@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ from rich.markup import escape
 
 from detrt import __version__
 from detrt.cli import exit_codes
-from detrt.errors import DetrtError
+from detrt.errors import DetrtError, UsageError
+
+_REFUSED = frozenset({EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS})
 
 app = typer.Typer(
     name="detrt",
@@ -45,17 +48,28 @@ def main() -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="detrt")
-    except DetrtError as error:
-        if debug:
-            console.print_exception()
-        console.print(f"[bold red]Error:[/] {escape(error.problem)}\n[bold]Do:[/] {escape(error.remedy)}")
-        raise SystemExit(exit_codes.of(error)) from None
     except KeyboardInterrupt:
         console.print("Interrupted.")
         raise SystemExit(exit_codes.INTERRUPTED) from None
-    except Exception as error:  # a fault of detrt itself; those of its user have types
+    except Exception as error:
         if debug:
             console.print_exception()
-        console.print(f"[bold red]Error:[/] detrt failed: {escape(f'{type(error).__name__}: {error}')}.")
-        console.print("[bold]Do:[/] This is a fault of detrt. Please report it with what --debug prints.")
-        raise SystemExit(exit_codes.FAILED) from None
+        told = _in_two_sentences(error)
+        console.print(f"[bold red]Error:[/] {escape(told.problem)}\n[bold]Do:[/] {escape(told.remedy)}")
+        raise SystemExit(exit_codes.of(told)) from None
+
+
+def _in_two_sentences(error: Exception) -> DetrtError:
+    """What has no type of ours is a fault of detrt, but for places that the machine lets nobody write to."""
+    if isinstance(error, DetrtError):
+        return error
+    if isinstance(error, OSError) and error.errno in _REFUSED:
+        place = "A file" if error.filename is None else error.filename
+        return UsageError(
+            f"{place} cannot be read or written: {error.strerror}.",
+            "Give another path, or see to its folder, its permissions and the free space.",
+        )
+    return DetrtError(
+        f"detrt failed: {type(error).__name__}: {error}.",
+        "This is a fault of detrt. Please report it with what --debug prints.",
+    )
