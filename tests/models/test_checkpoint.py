@@ -108,6 +108,13 @@ def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         read_checkpoint(path)
 
 
+def test_a_photo_is_not_taken_for_a_dangerous_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 of a JPEG")
+    with pytest.raises(CheckpointError, match="is no PyTorch checkpoint"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize("content", [{"optimizer": {"lr": 1.0}}, [1, 2], {}, {"model": {}}])
 def test_file_without_weights_is_named(tmp_path: Path, content: Any) -> None:
     with pytest.raises(CheckpointError, match="has no weights"):

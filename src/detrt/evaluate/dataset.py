@@ -79,6 +79,13 @@ def coco_dataset(annotations: Path, images: Path, *, limit: int | None = None) -
     )
 
 
+def _why(error: Exception) -> str:
+    """What a reader of JSON and of its rows stumbled over."""
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    return "it is no mapping of lists of rows" if isinstance(error, TypeError) else f"it is no JSON ({error})"
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
@@ -88,7 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise DatasetError(f"{path} cannot be read: {error.strerror}.", "Check the path of --annotations.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{path} is not a COCO detection set: {type(error).__name__} {error}.",
+            f"{path} is not a COCO detection set: {_why(error)}.",
             "It needs images, annotations with bbox, and categories, as in instances_val2017.json.",
         ) from error
     if not complete or not content.get("categories"):

@@ -169,6 +169,11 @@ def _content_of_pth(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _is_pickled(path):
+            raise CheckpointError(
+                f"{path} ({path.stat().st_size:,} bytes) is no PyTorch checkpoint.",
+                "Give a .pth file or a Hugging Face folder; an ONNX file's name must end in .onnx.",
+            ) from error
         raise CheckpointError(
             f"{path} holds more than weights: {_first_line(error)}.",
             "It would run code when loaded, so it was not. Use a checkpoint from a source that you trust.",
@@ -178,6 +183,12 @@ def _content_of_pth(path: Path) -> object:
             f"{path} ({path.stat().st_size:,} bytes) is not a whole PyTorch checkpoint: {_first_line(error)}.",
             "Download or copy it again.",
         ) from error
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether it is a zip archive, as PyTorch writes since 1.6, or a pickle of protocol 2 or later, as before."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _names_in(content: object) -> tuple[str, ...]:
