@@ -22,6 +22,7 @@ from detrt.images.preprocess import Preprocessor
 from detrt.images.resize import Placement
 from detrt.pipeline.device import DeviceLane
 from detrt.pipeline.station import Station
+from detrt.runtime.block import DeviceBlock
 from detrt.runtime.device import DeviceArray
 from detrt.stages import StageTimes
 from tests.runtime.standin import StandInGpu, StandInGraph, StandInMemory
@@ -42,7 +43,9 @@ class HostSession:
             return
         blank = {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self._runtime.inputs}
         self.inputs = {name: self._gpu.put(value) for name, value in blank.items()}
-        self.outputs = {name: self._gpu.put(value) for name, value in self._runtime.run(blank).items()}
+        made = self._runtime.run(blank)
+        self._block = DeviceBlock(self._gpu, {name: (value.shape, value.dtype.name) for name, value in made.items()})
+        self.outputs = self._block.tensors
 
     def within(self, before: Callable[[int], None], after: Callable[[int], None]) -> StandInGraph:
         """Recorded by the stand-in for a GPU, so what is enqueued once has to serve for every launch."""
@@ -62,6 +65,8 @@ class HostSession:
     def close(self) -> None:
         assert not self.closed
         self.closed = True
+        if self.outputs:
+            self._block.close()
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"a station called {name}")

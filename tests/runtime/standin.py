@@ -34,6 +34,7 @@ class StandInMemory:
         ctypes.memset(self._buffer, 0xFF, max(nbytes, 1))  # NaN in any float: what nobody wrote shows
         self.pointer = ctypes.addressof(self._buffer)
         gpu.alive.add(self.pointer)
+        gpu.extents[self.pointer] = nbytes
         self._free = weakref.finalize(self, gpu.alive.discard, self.pointer)
 
     def close(self) -> None:
@@ -81,6 +82,7 @@ class StandInGpu:
     capability: str = "9.0"
     capturable: bool = True
     alive: set[int] = field(default_factory=set)
+    extents: dict[int, int] = field(default_factory=dict)
     streams: set[int] = field(default_factory=set)
     graphs: set[StandInGraph] = field(default_factory=set)
     captures: int = 0
@@ -95,6 +97,10 @@ class StandInGpu:
     def allocate(self, nbytes: int) -> StandInMemory:
         assert not self._is_recording(), "memory was allocated within a capture"
         return StandInMemory(self, nbytes)
+
+    def holds(self, pointer: int) -> bool:
+        """Whether it points into memory that nobody has freed."""
+        return any(start <= pointer < start + self.extents[start] for start in self.alive)
 
     def put(self, value: npt.NDArray[Any]) -> DeviceArray:
         """A device tensor of somebody else's, with the values of `value`."""
@@ -178,7 +184,7 @@ class StandInContext:
 
     def _array(self, name: str, dtype: type, shape: Sequence[int]) -> npt.NDArray[Any]:
         pointer = self._addresses[name]
-        assert pointer in self._engine.gpu.alive, f"{name} lies in freed memory"
+        assert self._engine.gpu.holds(pointer), f"{name} lies in freed memory"
         count = int(np.prod(shape))
         raw = (ctypes.c_byte * (count * np.dtype(dtype).itemsize)).from_address(pointer)
         return np.frombuffer(memoryview(raw), dtype).reshape(tuple(shape))

@@ -19,6 +19,7 @@ from detrt.images.gpu.run_out import RunOut
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
+from detrt.runtime.block import PinnedCopy
 from detrt.runtime.device import DeviceArray
 from detrt.runtime.gpu import Gpu, Graph, Memory, Stream
 
@@ -57,7 +58,7 @@ class DevicePlace:
         done: the results are on the host.
         table: the kernel's record of every row.
         sizes: `orig_target_sizes` of every row, (N, 2) int64.
-        results: where the network's outputs come to lie, by name.
+        results: where the network's outputs come to lie.
         round: everything from `table` and `sizes` to `results`, where it was recorded.
     """
 
@@ -91,7 +92,7 @@ class DevicePlace:
         self._records = self.table.view(PHOTO, (batch,))
         self._ends = PinnedArray(gpu, (batch, END, 3), "uint8")
         self.sizes = PinnedArray(gpu, (batch, 2), "int64")
-        self.results = {name: PinnedArray(gpu, output.shape, output.dtype) for name, output in outputs.items()}
+        self.results = PinnedCopy(gpu, outputs)
         self.round: Graph | None = None
 
     def describe(self, rows: Sequence[int], placements: Sequence[Placement]) -> None:
@@ -134,7 +135,7 @@ class DevicePlace:
             self.round.close()
         self._room.close()
         self.table.close()
-        for array in (self._ends, self.sizes, *self.results.values()):
+        for array in (self._ends, self.sizes, self.results):
             array.close()
         if self._own_stream:
             self._own_stream.close()

@@ -79,7 +79,7 @@ class Station:
         """Wait; the network's outputs of `rows`, as arrays of the caller's own."""
         place.done.synchronize()
         every = len(rows) == self._batch
-        return {name: result.array.copy() if every else result.array[rows] for name, result in place.results.items()}
+        return {name: array.copy() if every else array[rows] for name, array in place.results.arrays.items()}
 
     def close(self) -> None:
         """Give the session back."""
@@ -93,5 +93,4 @@ class Station:
 
     def _fetch(self, place: DevicePlace, stream: int) -> None:
         """Enqueue the way back of the network's outputs."""
-        for name, result in place.results.items():
-            self._gpu.copy(result.pointer, self._outputs[name].pointer, result.nbytes, stream)
+        place.results.fetch(stream)

@@ -97,7 +97,7 @@ class DeviceSession(Protocol):
 
     @property
     def outputs(self) -> Mapping[str, DeviceArray]:
-        """The output buffers at the current shape; the next launch overwrites them."""
+        """The output buffers at the current shape, in one piece of memory; the next launch overwrites them."""
         ...
 
     def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> None:

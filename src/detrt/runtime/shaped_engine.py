@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from detrt.errors import EngineError
-from detrt.runtime.base import Array
+from detrt.runtime.block import DeviceBlock, PinnedCopy, view
 from detrt.runtime.device import DeviceArray
 from detrt.runtime.gpu import Gpu, Graph, Memory
 from detrt.runtime.loaded_engine import LoadedEngine
@@ -38,12 +35,13 @@ class ShapedEngine:
         self.inputs = {
             spec.name: DeviceArray(device[spec.name].pointer, shapes[spec.name], spec.dtype) for spec in manifest.inputs
         }
-        self._memory: list[Memory] = []
-        self.outputs: dict[str, DeviceArray] = {}
-        self.host_inputs = {name: _view(host[name].pointer, array) for name, array in self.inputs.items()}
-        self.host_outputs: dict[str, Array] = {}
-        for spec in manifest.outputs:
-            self._add_output(spec.name, spec.dtype)
+        self.host_inputs = {name: view(host[name].pointer, array) for name, array in self.inputs.items()}
+        self._block = DeviceBlock(
+            gpu, {spec.name: (self._shape_of(spec.name), spec.dtype) for spec in manifest.outputs}
+        )
+        self.outputs = self._block.tensors
+        self._fetched = PinnedCopy(gpu, self.outputs)
+        self.host_outputs = self._fetched.arrays
         for name, array in (self.inputs | self.outputs).items():
             self._context.set_tensor_address(name, array.pointer)
         self._execute(stream)  # the first run compiles and allocates, which a capture must not
@@ -82,8 +80,7 @@ class ShapedEngine:
 
     def download(self, stream: int) -> None:
         """Enqueue the copies to pinned memory."""
-        for name, array in self.outputs.items():
-            self._gpu.copy(self.host_outputs[name].ctypes.data, array.pointer, array.nbytes, stream)
+        self._fetched.fetch(stream)
 
     def free(self) -> None:
         """Give graphs, context and outputs back."""
@@ -91,22 +88,17 @@ class ShapedEngine:
             if graph:
                 graph.close()
         del self._context
-        self.host_outputs.clear()
-        for memory in self._memory:
-            memory.close()
+        self._fetched.close()
+        self._block.close()
 
-    def _add_output(self, name: str, dtype: str) -> None:
+    def _shape_of(self, name: str) -> tuple[int, ...]:
         shape = tuple(int(axis) for axis in self._context.get_tensor_shape(name))
         if min(shape, default=1) < 0:
             raise EngineError(
                 f"The shape of the output {name}, {shape}, depends on what is fed, not on its shape.",
                 "Cut the graph before the operator that makes it (NonZero, NonMaxSuppression).",
             )
-        size = DeviceArray(0, shape, dtype).nbytes
-        device, host = self._gpu.allocate(size), self._gpu.pin(size)
-        self._memory += [device, host]
-        self.outputs[name] = DeviceArray(device.pointer, shape, dtype)
-        self.host_outputs[name] = _view(host.pointer, self.outputs[name])
+        return shape
 
     def _execute(self, stream: int) -> None:
         if not self._context.execute_async_v3(stream):
@@ -133,10 +125,3 @@ class _PieceByPiece:
 
     def close(self) -> None:
         """There is nothing to give back."""
-
-
-def _view(pointer: int, array: DeviceArray) -> Array:
-    """Pinned memory as a NumPy array of the tensor's shape; it owns nothing."""
-    raw = memoryview((ctypes.c_byte * array.nbytes).from_address(pointer))
-    view: Array = np.frombuffer(raw, np.dtype(array.dtype)).reshape(array.shape)
-    return view
