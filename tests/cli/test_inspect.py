@@ -64,7 +64,9 @@ def test_half_a_file_is_an_error(femto: Path, tmp_path: Path) -> None:
     assert isinstance(detrt(str(half)).exception, ModelError)
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("w.pth", "detrt export"), ("notes.txt", "Give an ONNX file")])
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("w.pth", "detrt export"), ("w.ckpt", "detrt export"), ("notes.txt", "Give an ONNX file")]
+)
 def test_other_files_say_what_to_do_instead(name: str, remedy: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"anything")
     error = detrt(str(tmp_path / name)).exception

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detrt.cli.console import progress_bars
-
-SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+from detrt.models.registry import CHECKPOINTS
 
 
 def runnable(model: Path, *, purpose: str) -> Path:
@@ -20,7 +19,7 @@ def runnable(model: Path, *, purpose: str) -> Path:
         MissingExtraError: PyTorch is not installed.
         CheckpointError, GraphError: see `export_checkpoint`.
     """
-    if model.suffix not in SUFFIXES and not model.is_dir():
+    if model.suffix not in CHECKPOINTS and not model.is_dir():
         return model
     from detrt.extras import require
     from detrt.files import sha256_of

@@ -64,13 +64,9 @@ def _onnx(path: Path) -> tuple[dict[str, str], Serving, dict[str, Any]]:
     from detrt.errors import ModelError
     from detrt.graph.onnx_file import load
     from detrt.graph.summary import summarise
+    from detrt.models.registry import CHECKPOINTS
 
-    if path.suffix in (".pth", ".pt", ".safetensors"):
-        raise ModelError(
-            f"{path.name} is a checkpoint: weights without a graph.",
-            f"Make an ONNX of it and inspect that: detrt export {path}",
-        )
-    if path.suffix != ".onnx":
+    if path.suffix not in (".onnx", *CHECKPOINTS):
         raise ModelError(f"{path.name} is no model that can be looked into.", "Give an ONNX file or an engine.")
     summary = summarise(load(path))
     return _facts(summary), summary.serving, asdict(summary)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detrt.detector import Detector, contract_of
-
-CHECKPOINTS = frozenset({".pth", ".pt", ".safetensors"})
+from detrt.models.registry import CHECKPOINTS
 
 
 def open_detector(model: Path, *, device: str = "auto", overrides: Mapping[str, Any] | None = None) -> Detector:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from detrt.contract import PREFIX, ModelContract, contract_from_metadata
 from detrt.errors import ModelError
 from detrt.files import whole
+from detrt.models.registry import CHECKPOINTS
 from detrt.signature import TensorSpec
 
 
@@ -18,11 +19,16 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     """Read an ONNX file, external data included.
 
     Raises:
-        ModelError: there is no such file, or it is not a whole ONNX file.
+        ModelError: there is no such file, it is a checkpoint, or it is not a whole ONNX file.
     """
     file = Path(path)
     if not file.is_file():
         raise ModelError(f"There is no model at {file}.", "Check the path; `detrt models` lists those known by name.")
+    if file.suffix in CHECKPOINTS:
+        raise ModelError(
+            f"{file.name} is a checkpoint: weights without a graph.",
+            f"Make an ONNX of it, and give that: detrt export {file}",
+        )
     try:
         model = onnx.load(file)
     except (DecodeError, ValueError, OSError) as error:

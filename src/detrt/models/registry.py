@@ -16,6 +16,9 @@ from detrt import settings
 from detrt.errors import ModelError
 from detrt.files import sha256_of
 
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Suffixes of files with weights and no graph."""
+
 COCO_SET = "COCO val2017"
 
 Kind = Literal["onnx", "checkpoint"]
@@ -213,7 +216,7 @@ def _nearby(path: Path, folders: Sequence[Path] | None) -> str:
 
 def _models_in(folder: Path) -> Iterable[Path]:
     try:
-        return [file for file in folder.iterdir() if file.suffix in (".onnx", ".engine", ".pth", ".pt", ".safetensors")]
+        return [file for file in folder.iterdir() if file.suffix in (".onnx", ".engine", *CHECKPOINTS)]
     except OSError:
         return []
 
