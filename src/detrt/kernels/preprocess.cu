@@ -7,7 +7,8 @@
 //
 //     weight(x) = 2 * max(in, out) - |(2x + 1) * out - (2o + 1) * in|
 //
-// so every thread makes its own coefficients, exactly but for the last bit of the division, and no table is needed.
+// so every thread makes its own coefficients, exactly but for the last bit of the division, and no table is needed. What
+// a whole column or row of a tile has in common (the window of pixels, the sum) is found once for it.
 // Without antialiasing the support is one pixel whatever the reduction: max(in, out) becomes out.
 //
 // A block makes a tile of the output. The horizontal pass goes to shared memory strip by strip, and each thread adds
@@ -44,23 +45,22 @@ struct Rule {
 // The pixels that make one output pixel along one axis, and their coefficients.
 struct Window {
     int first, last;
-    int in2, out2, centre, reach;
+    int out, centre, reach;
     float norm;
 
-    __device__ Window(int in, int out, int o, bool antialias) {
-        in2 = 2 * in;
-        out2 = 2 * out;
-        centre = (2 * o + 1) * in;
-        reach = antialias && in > out ? in2 : out2;
+    __device__ static Window of(int in, int out, int o, bool antialias) {
+        const int centre = (2 * o + 1) * in, reach = 2 * (antialias && in > out ? in : out);
         const int before = centre - reach - out;
-        first = before < 0 ? 0 : before / out2 + 1;
-        last = min(in - 1, (centre + reach - out - 1) / out2);
+        const int first = before < 0 ? 0 : before / (2 * out) + 1;
+        const int last = min(in - 1, (centre + reach - out - 1) / (2 * out));
+        Window window = {first, last, out, centre, reach, 0};
         long long sum = 0;
-        for (int x = first; x <= last; ++x) sum += weight(x);
-        norm = __fdiv_rn(static_cast<float>(1 << kBits), __ll2float_rn(sum));
+        for (int x = first; x <= last; ++x) sum += window.weight(x);
+        window.norm = __fdiv_rn(static_cast<float>(1 << kBits), __ll2float_rn(sum));
+        return window;
     }
 
-    __device__ int weight(int x) const { return reach - abs((2 * x + 1) * (out2 / 2) - centre); }
+    __device__ int weight(int x) const { return reach - abs((2 * x + 1) * out - centre); }
 
     __device__ int coefficient(int x) const { return __float2int_rn(__fmul_rn(__int2float_rn(weight(x)), norm)); }
 };
@@ -102,6 +102,7 @@ __device__ inline void store(unsigned short* out, float value) {  // IEEE half, 
 template <typename Value>
 __device__ void preprocess(const Photo* photos, Value* input, int height, int width, const Rule& rule) {
     __shared__ uchar4 strip[kStrip][kTileWidth];
+    __shared__ Window windows_across[kTileWidth], windows_down[kTileHeight];
     const Photo photo = photos[blockIdx.z];
     const int x = blockIdx.x * kTileWidth + threadIdx.x;
     const int tile = blockIdx.y * kTileHeight;
@@ -116,10 +117,15 @@ __device__ void preprocess(const Photo* photos, Value* input, int height, int wi
 
     uchar4 pixel = make_uchar4(rule.pad, rule.pad, rule.pad, 0);
     if (first_line <= last_line) {  // the same for the whole block
-        const int first_row = Window(photo.height, photo.rows, first_line, antialias).first;
-        const int last_row = Window(photo.height, photo.rows, last_line, antialias).last;
-        const Window horizontal(photo.width, photo.columns, in_columns ? column : 0, antialias);
-        const Window vertical(photo.height, photo.rows, inside ? line : first_line, antialias);
+        if (threadIdx.y == 0)  // a warp finds the windows of all columns, another those of the lines
+            windows_across[threadIdx.x] = Window::of(photo.width, photo.columns, in_columns ? column : 0, antialias);
+        if (threadIdx.y == 1 && threadIdx.x < kTileHeight) {
+            const int its_line = min(max(tile + static_cast<int>(threadIdx.x) - photo.top, first_line), last_line);
+            windows_down[threadIdx.x] = Window::of(photo.height, photo.rows, its_line, antialias);
+        }
+        __syncthreads();
+        const Window horizontal = windows_across[threadIdx.x], vertical = windows_down[threadIdx.y];
+        const int first_row = windows_down[0].first, last_row = windows_down[kTileHeight - 1].last;
         Sum sum(antialias ? kHalf : kHair);  // where it does not antialias, Pillow cuts its result
         for (int base = first_row; base <= last_row; base += kStrip) {
             const int end = min(base + kStrip - 1, last_row);
