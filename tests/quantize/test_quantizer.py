@@ -74,7 +74,7 @@ def test_an_int8_toy_still_agrees(bench: Workbench) -> None:
     loss = bench.reference.loss(model, len(bench.photos), sure_up_to=60)
     assert loss.points < 60  # the toy is not trained: the next class is never far
     assert loss.error is not None
-    assert loss.points < loss.bound == loss.points + loss.error < 100
+    assert loss.points < loss.bound < loss.points + loss.error < 100
     same = bench.reference.loss(bench.graph.model, len(bench.photos), sure_up_to=60)
     assert (same.points, same.change, same.error) == pytest.approx((0, 0, 0), abs=1e-6)
     assert bench.reference.loss(model, len(bench.photos), sure_up_to=0.9 * loss.points).error is None

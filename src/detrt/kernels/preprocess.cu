@@ -20,6 +20,7 @@ namespace detrt {
 
 constexpr int kTileWidth = 32;
 constexpr int kTileHeight = 16;  // blockDim is (kTileWidth, kTileHeight)
+constexpr int kBlocks = 3;       // that a multiprocessor of 1536 threads or more shall hold
 constexpr int kStrip = 32;       // rows of the horizontal pass that are kept at a time
 constexpr int kBits = 22;        // of a coefficient's fraction, as in Pillow
 
@@ -157,12 +158,12 @@ __device__ void preprocess(const Photo* photos, Value* input, int height, int wi
 
 // Grid: (ceil(width / 32), ceil(height / 16), photos). `input` is photos x 3 x height x width.
 // For every photo, in * out of each axis is below 2^30.
-extern "C" __global__ void __launch_bounds__(detrt::kTileWidth* detrt::kTileHeight)
+extern "C" __global__ void __launch_bounds__(detrt::kTileWidth* detrt::kTileHeight, detrt::kBlocks)
     detrt_preprocess_float32(const detrt::Photo* photos, float* input, int height, int width, detrt::Rule rule) {
     detrt::preprocess(photos, input, height, width, rule);
 }
 
-extern "C" __global__ void __launch_bounds__(detrt::kTileWidth* detrt::kTileHeight)
+extern "C" __global__ void __launch_bounds__(detrt::kTileWidth* detrt::kTileHeight, detrt::kBlocks)
     detrt_preprocess_float16(const detrt::Photo* photos, unsigned short* input, int height, int width, detrt::Rule rule) {
     detrt::preprocess(photos, input, height, width, rule);
 }

@@ -56,7 +56,7 @@ def search(
 ) -> Found:
     """Find what to leave float so that the rest loses no more than `allowed` points of agreement on other photos.
 
-    What is held to it is the loss on these photos and its standard error.
+    What is held to it is the upper bound of the loss, not what these photos happen to show; see `Loss.bound`.
 
     Where even nothing quantised is what remains, the result is empty rather than wrong.
 

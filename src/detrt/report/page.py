@@ -115,7 +115,10 @@ def _by_reason(steps: Sequence[StepLine]) -> list[tuple[str, str, list[str]]]:
     """State, reason and names of the steps that were not done, those of one reason together."""
     undone = sorted((s for s in steps if s.state != "done"), key=lambda s: (s.state, s.reason))
     groups = groupby(undone, key=lambda step: (step.state, step.reason))
-    return [(state, reason, [step.name for step in group]) for (state, reason), group in groups]
+    return [(_SAID.get(state, state), reason, [step.name for step in group]) for (state, reason), group in groups]
+
+
+_SAID = {"impossible": "not here"}  # as the command line says it: another machine may be able to
 
 
 def _left_float(found: Quantization) -> list[str]:
@@ -141,7 +144,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {"ap": _ap, "signed": signed, "ms": _milliseconds, "mb": _megabytes, "percent": _percent,
-                     "span": _span}  # fmt: skip
+                     "sentence": _sentence, "span": _span}  # fmt: skip
     return made
 
 
@@ -159,6 +162,11 @@ def _megabytes(value: int | None) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def _sentence(reason: str) -> str:
+    """A reason by itself: with a capital and a full stop."""
+    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
 
 
 def _span(seconds: float) -> str:

@@ -38,6 +38,14 @@ class _Group:
         self.images = (_Image * count)()
 
 
+class _Told:
+    """Where nvJPEG writes its answers."""
+
+    def __init__(self) -> None:
+        self.cannot, self.width, self.height = ctypes.c_int(1), ctypes.c_uint(), ctypes.c_uint()  # it says 0 for yes
+        self.cannot_at, self.width_at, self.height_at = map(ctypes.byref, (self.cannot, self.width, self.height))
+
+
 class NvJpeg:
     """The decoder chip of the GPU that the calling thread uses; for one thread at a time.
 
@@ -55,6 +63,7 @@ class NvJpeg:
         self._gpu = gpu
         self._nvjpeg = _library()
         self._handle, self._state, self._header = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+        self._told = _Told()
         self._group: _Group | None = None
         self._memory: Memory | None = None
         status = self._nvjpeg.nvjpegCreateEx(_HARDWARE, None, None, _STRICT | _FANCY, ctypes.byref(self._handle))
@@ -94,14 +103,13 @@ class NvJpeg:
 
         As nvJPEG reads them: another's reading of a crafted file might give it too little memory.
         """
-        nvjpeg, header = self._nvjpeg, self._header
-        cannot, width, height = ctypes.c_int(1), ctypes.c_uint(), ctypes.c_uint()  # nvJPEG says 0 for yes
+        nvjpeg, header, told = self._nvjpeg, self._header, self._told
         status = nvjpeg.nvjpegJpegStreamParseHeader(self._handle, *file, header)
-        status = status or nvjpeg.nvjpegDecodeBatchedSupported(self._handle, header, ctypes.byref(cannot))
-        if status or cannot.value:
+        status = status or nvjpeg.nvjpegDecodeBatchedSupported(self._handle, header, told.cannot_at)
+        if status or told.cannot.value:
             return None
-        status = nvjpeg.nvjpegJpegStreamGetFrameDimensions(header, ctypes.byref(width), ctypes.byref(height))
-        return None if status else (height.value, width.value)
+        status = nvjpeg.nvjpegJpegStreamGetFrameDimensions(header, told.width_at, told.height_at)
+        return None if status else (told.height.value, told.width.value)
 
     def _places(self, sizes: Sequence[tuple[int, int]]) -> list[DecodedJpeg]:
         starts, end = [], 0
@@ -141,12 +149,15 @@ class NvJpeg:
 def _library() -> Any:
     """The library, from its wheel or the CUDA toolkit.
 
+    Calls that take a microsecond keep the interpreter's lock: in a busy stream it is not to be had again at once.
+
     Raises:
         MissingExtraError: it is in neither.
     """
     pathfinder = require("cuda.pathfinder", extra="gpu", purpose="Decoding JPEGs on the GPU")
     try:
-        library = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvjpeg").abs_path)
+        path = pathfinder.load_nvidia_dynamic_lib("nvjpeg").abs_path
+        library, brief = ctypes.CDLL(path), ctypes.PyDLL(path)
     except (pathfinder.DynamicLibNotFoundError, OSError) as error:
         raise MissingExtraError(
             f"Decoding JPEGs on the GPU needs nvJPEG, which cannot be loaded here ({str(error).splitlines()[0]}).",
@@ -157,9 +168,14 @@ def _library() -> Any:
     library.nvjpegDestroy.argtypes = [handle]
     library.nvjpegJpegStateCreate.argtypes = library.nvjpegJpegStreamCreate.argtypes = [handle, handle]
     library.nvjpegJpegStateDestroy.argtypes = library.nvjpegJpegStreamDestroy.argtypes = [handle]
-    library.nvjpegJpegStreamParseHeader.argtypes = [handle, handle, size, handle]
-    library.nvjpegJpegStreamGetFrameDimensions.argtypes = [handle, handle, handle]
-    library.nvjpegDecodeBatchedSupported.argtypes = [handle, handle, handle]
+    for name, types in (
+        ("nvjpegJpegStreamParseHeader", [handle, handle, size, handle]),
+        ("nvjpegJpegStreamGetFrameDimensions", [handle, handle, handle]),
+        ("nvjpegDecodeBatchedSupported", [handle, handle, handle]),
+    ):
+        function = getattr(brief, name)
+        function.argtypes = types
+        setattr(library, name, function)
     library.nvjpegDecodeBatchedInitialize.argtypes = [handle, handle, number, number, number]
     library.nvjpegDecodeBatched.argtypes = [handle, handle, handle, handle, handle, handle]
     return library
