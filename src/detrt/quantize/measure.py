@@ -17,7 +17,6 @@ from detrt.quantize.agreement import Agreement, detections_of
 from detrt.quantize.calibration import CalibrationSet
 from detrt.quantize.quantizer import Quantizer
 
-
 FOUR_IN_FIVE = 0.8416
 """Standard errors up to the 80 % quantile of a normal distribution."""
 

@@ -17,7 +17,7 @@ from detrt.progress import Progress, silent
 from detrt.quantize.measure import Losses
 from detrt.quantize.sensitivity import PartLoss
 
-AGAIN = 8
+AGAIN = 16
 """How many of the parts left out are tried once more alone, largest first; the others save next to nothing."""
 
 
