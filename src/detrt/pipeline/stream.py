@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,11 @@ BATCHES_AHEAD = 2
 """Groups in hand beyond those that run: one that is ready, and one that is being loaded."""
 
 MOST_WORKERS = 32
+
+_MAKES_WAY = 4
+_A_MOMENT = 5e-5
+"""Seconds. A thread that loads a whole group has the interpreter to itself for milliseconds, in which nobody could give
+the GPU its next work; so it sleeps for a moment after every few photos."""
 
 
 def detect_stream(
@@ -89,7 +95,12 @@ class _Crew:
         return self._runners.submit(self._finish, items, place, loading)
 
     def _load(self, place: Any, part: list[tuple[int, Item]]) -> list[Loaded | DetrtError]:
-        return [_loaded_or_error(self._lane, place, row, item) for row, item in part]
+        loaded = []
+        for row, item in part:
+            loaded.append(_loaded_or_error(self._lane, place, row, item))
+            if len(part) > 1 and row % _MAKES_WAY == 0:
+                time.sleep(_A_MOMENT)
+        return loaded
 
     def _finish(self, items: list[Item], place: Any, loading: list[Future[list[Loaded | DetrtError]]]) -> list[Outcome]:
         """Run the network on what could be loaded, and put the outcomes back in order."""
