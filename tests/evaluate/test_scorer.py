@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from detrt import Detections, Detector
 from detrt.errors import NonFiniteError
-from detrt.evaluate import CocoDataset, coco_dataset, evaluate, score
+from detrt.evaluate import CocoDataset, coco_dataset, error_of_difference, evaluate, score
 from detrt.evaluate.scorer import FIGURES
 from tests.evaluate.conftest import CocoFolder
 
@@ -81,3 +81,12 @@ def test_what_is_no_number_is_refused_with_its_image(
     getattr(found[5], where)[0] = bad
     with pytest.raises(NonFiniteError, match="image 5"):
         score(dataset, found, dataset.category_ids)
+
+
+def test_the_error_of_a_difference_is_that_of_the_mean_over_classes() -> None:
+    draw = np.random.default_rng(0).normal(-0.5, 4.0, (2000, 80))
+    means = draw.mean(1)
+    told = [error_of_difference(dict.fromkeys(range(80), 30.0), dict(enumerate(30 + row))) for row in draw]  # type: ignore[arg-type]
+    assert np.mean(told) == pytest.approx(means.std(), rel=0.05)  # type: ignore[arg-type]
+    few = {"cat": 30.0, "dog": 40.0}
+    assert error_of_difference(few, few) is None

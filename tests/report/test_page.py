@@ -94,7 +94,8 @@ def test_json_holds_everything(folder: Path, whole: Findings) -> None:
 def test_what_was_not_done_stands_together_by_reason(folder: Path) -> None:
     tail = (folder / MARKDOWN).read_text().partition("## What was not done")[2].partition("## Steps")[0]
     assert tail.strip().splitlines() == [
-        "- **failed**, Error <4>: build int8 engine",
+        "- **failed**: build int8 engine.",
+        "  Error <4>.",
         "- **not here**: score int8 engine.",
         "  It needs the result of 'build int8 engine'.",
     ]

@@ -80,7 +80,14 @@ def test_cautions_name_what_the_verdict_does_not_stand_on() -> None:
     cautions = " ".join(judge(findings(model("fp16", "engine", None), steps=steps)).cautions)
     assert "No engine was judged here (there is no GPU here)" in cautions
     assert "build int8 engine" in cautions
-    assert "535 photos is uncertain" in cautions
+    assert "535 photos have an AP of their own" in cautions
+
+
+@pytest.mark.parametrize(("ap", "error", "is_close"), [(31.0, 0.1, True), (30.0, 0.1, False), (31.0, None, False)])
+def test_what_too_few_photos_leave_open_is_said(ap: float, error: float | None, is_close: bool) -> None:
+    verdict = judge(findings(replace(model("fp16", "engine", ap, 0.5), error=error)))
+    assert any("Too close to call on 535 photos" in caution for caution in verdict.cautions) == is_close
+    assert any(" ± 0.10" in reason for reason in verdict.reasons) == (error is not None)
 
 
 def test_times_of_a_busy_machine_are_called_rough() -> None:

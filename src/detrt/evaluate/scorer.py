@@ -16,6 +16,8 @@ from detrt.evaluate.dataset import CocoDataset
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
+FEWEST_CLASSES = 8
+
 
 @dataclass(frozen=True)
 class CocoScores:
@@ -64,6 +66,27 @@ def score(dataset: CocoDataset, found: Mapping[int, Detections], category_ids: t
         },
         _by_class(run.eval["precision"], dataset, run.params.catIds),
     )
+
+
+def error_of_difference(first: Mapping[str, float], second: Mapping[str, float]) -> float | None:
+    """How far the difference of two models' AP on the same photos may be off: its standard error, from their classes.
+
+    COCO's AP is the mean over classes, and the photos decide each class almost by itself. So the classes' differences
+    are a sample, and their mean has the error of any mean: deviation over the root of their number. On 150 and on 535
+    photos of COCO this gave 0.66 and 0.15 for a model in INT8; a jackknife over the 150 photos gave 0.69 when it left
+    out a tenth of them at a time, and 0.95 with a twentieth.
+
+    Args:
+        first: AP by class of one model.
+        second: of the other, on photos with the same boxes.
+
+    Returns:
+        Points of AP; None where fewer than 8 classes say too little.
+    """
+    differences = [second[name] - value for name, value in first.items() if name in second]
+    if len(differences) < FEWEST_CLASSES:
+        return None
+    return float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
 
 
 def _by_class(precision: Any, dataset: CocoDataset, category_ids: list[int]) -> dict[str, float]:

@@ -61,6 +61,7 @@ class Model:
         recipe: how it was quantised; empty where it was not.
         runtime: what ran it; empty where nothing did.
         figures: COCO's, 0..100, by name; empty where it was not scored.
+        error: standard error of its AP's difference from the reference's; None where it is not known.
         times: by protocol; empty where it was not timed.
         timed_on: the machine.
         difference: from the reference.
@@ -74,6 +75,7 @@ class Model:
     recipe: str = ""
     runtime: str = ""
     figures: Mapping[str, float | None] = field(default_factory=dict)
+    error: float | None = None
     times: Mapping[str, Time] = field(default_factory=dict)
     timed_on: str = ""
     difference: Difference | None = None

@@ -19,7 +19,7 @@ from detrt.profile.groups import GROUPS
 from detrt.report import plots
 from detrt.report.findings import EngineGroups, Findings, Quantization, StepLine
 from detrt.report.photos import Sample
-from detrt.report.verdict import Verdict, judge, signed, speed_up
+from detrt.report.verdict import Verdict, against, judge, speed_up
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
 
@@ -143,7 +143,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"ap": _ap, "signed": signed, "ms": _milliseconds, "mb": _megabytes, "percent": _percent,
+    made.filters |= {"against": against, "ap": _ap, "ms": _milliseconds, "mb": _megabytes, "percent": _percent,
                      "sentence": _sentence, "span": _span}  # fmt: skip
     return made
 

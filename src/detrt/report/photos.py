@@ -17,7 +17,7 @@ from detrt.images.read import read_photo
 
 SIDE = 640  # pixels of a photo's longer side in the page
 ORDINARY = 3
-LINE, LETTER = 24.0, 11.0  # height of a caption's line, width of a letter: report.css has its size
+LINE, LETTER = 28.0, 14.0  # height of a caption's line, width of a letter: report.css has its size on a phone
 _QUALITY = 80
 
 

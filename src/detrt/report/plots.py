@@ -33,8 +33,8 @@ def speed_and_accuracy(findings: Findings, verdict: Verdict) -> str:
         return ""
     reference, allowed = findings.reference.ap, findings.target_drop
     figure, axes = _figure(3.5)
-    low = min([*(model.ap or 0.0 for model in shown), reference - allowed])
-    high = max([*(model.ap or 0.0 for model in shown), reference])
+    low = min([*((model.ap or 0.0) - (model.error or 0.0) for model in shown), reference - allowed])
+    high = max([*((model.ap or 0.0) + (model.error or 0.0) for model in shown), reference])
     margin = max(0.25 * (high - low), 0.3)
     slowest = max(model.times["engine"].p50 for model in shown)
     axes.set(xlim=(0, 1.28 * slowest), ylim=(low - margin, high + margin))
@@ -113,6 +113,8 @@ def _point(axes: Any, model: Model, *, ships: bool, side: str) -> None:
     if ships:
         axes.plot(x, y, "o", markersize=15, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=3)
     axes.plot(x, y, "o" if model.form == "engine" else "D", markersize=8, color=color, zorder=4)
+    if model.error:
+        axes.errorbar(x, y, model.error, fmt="none", ecolor=color, elinewidth=1.2, capsize=3, zorder=2)
     offset, vertical = {"right": ((12, 0), "center"), "below": ((0, -12), "top"), "above": ((0, 12), "bottom")}[side]
     axes.annotate(
         f"{model.precision.upper()}\n{x:.3g} ms", (x, y), offset, textcoords="offset points", va=vertical,

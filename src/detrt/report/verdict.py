@@ -11,7 +11,10 @@ TIE = 0.02
 """Times closer than this are the same: the wider precision wins then. Twice what `detrt bench` takes for settled."""
 
 SMALL_SET = 1000
-"""Fewer photos than this tell AP to a few tenths at best: 535 of COCO tell it to 0.2 (docs/quantisation.md)."""
+"""Fewer photos than this have an AP of their own: the first 150 of our 535 of COCO give 40.4 where all give 31.2."""
+
+CLOSE = 2.0
+"""A loss this many standard errors from the limit, or nearer, may as well lie on its other side."""
 
 RESTLESS = 0.1
 """A spread of the times beyond this says that something else used the machine."""
@@ -47,7 +50,7 @@ def judge(findings: Findings) -> Verdict:
     kept = [model for model in pool if _drop(model, reference) <= findings.target_drop]
     ships = _fastest(kept)
     notes = {model.name: _note(model, reference, findings.target_drop, ships, pool) for model in models}
-    cautions = _cautions(findings, ships, engines)
+    cautions = (*_cautions(findings, ships, engines), *_doubts(findings, pool))
     if reference.ap is None:
         return Verdict("No verdict: nothing was scored", None, (), cautions, notes)
     if ships is None:
@@ -63,6 +66,13 @@ def speed_up(model: Model, models: Sequence[Model]) -> tuple[float, Model] | Non
     if beside is None or beside is model or _BY not in model.times:
         return None
     return beside.times[_BY].p50 / model.times[_BY].p50, beside
+
+
+def against(model: Model, reference: Model) -> str:
+    """What its AP is more than the reference's, with the standard error where that is known; empty without both."""
+    if model is reference or model.ap is None or reference.ap is None:
+        return ""
+    return signed(model.ap - reference.ap) + _more_or_less(model)
 
 
 def signed(difference: float) -> str:
@@ -94,7 +104,7 @@ def _reasons(findings: Findings, ships: Model, pool: Sequence[Model]) -> list[st
     else:
         said = [
             f"It keeps its accuracy: AP {ships.ap:.2f} on {findings.photos} photos, "
-            f"{signed(ships.ap - _ap(reference))} against the float model's {_ap(reference):.2f}, "
+            f"{against(ships, reference)} against the float model's {_ap(reference):.2f}, "
             f"where {findings.target_drop:g} may be lost."
         ]
     if _BY in ships.times:
@@ -107,7 +117,7 @@ def _reasons(findings: Findings, ships: Model, pool: Sequence[Model]) -> list[st
     for model in pool:
         faster = _BY in model.times and _BY in ships.times and model.times[_BY].p50 < (1 - TIE) * ships.times[_BY].p50
         if faster and model.ap is not None:
-            said.append(f"The {model.name} is faster, but loses {_drop(model, reference):.2f} AP.")
+            said.append(f"The {model.name} is faster, but loses {_loss(model, reference)}.")
     return said
 
 
@@ -132,10 +142,6 @@ def _cautions(findings: Findings, ships: Model | None, engines: Sequence[Model])
         said.append(
             f"The machine was busy while it timed: half of the runs lie {100 * spread:.0f} % apart, so times are rough."
         )
-    if 0 < findings.photos < SMALL_SET:
-        said.append(
-            f"AP on {findings.photos} photos is uncertain by some tenths; score on a larger set before you rely on one."
-        )
     for model in scored:
         twin = next((m for m in findings.models if m.form == "ONNX" and m.precision == model.precision), None)
         if twin and twin.ap is not None and _drop(model, twin) > max(1.0, findings.target_drop):
@@ -146,6 +152,23 @@ def _cautions(findings: Findings, ships: Model | None, engines: Sequence[Model])
     return tuple(said)
 
 
+def _doubts(findings: Findings, pool: Sequence[Model]) -> list[str]:
+    """What too few photos leave open."""
+    said, reference, limit = [], findings.reference, findings.target_drop
+    close = [m for m in pool if m.error and m.ap is not None and abs(_drop(m, reference) - limit) < CLOSE * m.error]
+    if close:
+        told = ", ".join(f"{model.name} ({against(model, reference)} AP)" for model in close)
+        said.append(
+            f"Too close to call on {findings.photos} photos, where {limit:g} may be lost: {told}. "
+            "Score on more before you rely on it."
+        )
+    if 0 < findings.photos < SMALL_SET:
+        said.append(
+            f"{findings.photos} photos have an AP of their own: compare it between these models, not with other sets'."
+        )
+    return said
+
+
 def _note(model: Model, reference: Model, allowed: float, ships: Model | None, pool: Sequence[Model]) -> str:
     """What was decided on a model, in a few words."""
     if model is ships:
@@ -153,7 +176,7 @@ def _note(model: Model, reference: Model, allowed: float, ships: Model | None, p
     if model.ap is None:
         return "not scored" if model.file else "not made"
     if _drop(model, reference) > allowed:
-        return f"loses {_drop(model, reference):.2f} AP"
+        return f"loses {_loss(model, reference)}"
     if model is reference and model not in pool:
         return "the reference"
     if model not in pool:
@@ -165,8 +188,16 @@ def _note(model: Model, reference: Model, allowed: float, ships: Model | None, p
 
 
 def _losses(pool: Sequence[Model], reference: Model) -> str:
-    told = ", ".join(f"{model.name} {signed(-_drop(model, reference))}" for model in pool if model.ap is not None)
+    told = ", ".join(f"{model.name} {against(model, reference)}" for model in pool if model.ap is not None)
     return f"Against the float model's AP of {_ap(reference):.2f}: {told}."
+
+
+def _loss(model: Model, reference: Model) -> str:
+    return f"{_drop(model, reference):.2f}{_more_or_less(model)} AP"
+
+
+def _more_or_less(model: Model) -> str:
+    return "" if model.error is None else f" ± {model.error:.2f}"
 
 
 def _ap(model: Model) -> float:

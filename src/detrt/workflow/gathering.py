@@ -11,6 +11,7 @@ import orjson
 
 from detrt.benchmark.machine import this_machine
 from detrt.benchmark.report import load_report
+from detrt.evaluate import error_of_difference
 from detrt.graph.macs import count_macs
 from detrt.graph.onnx_file import load
 from detrt.profile.load import profile_from_files
@@ -102,6 +103,7 @@ class _Gathered:
             recipe=self._recipe(made),
             runtime=str(scores["runtime"]) if scores else runtime,
             figures=scores.get("figures", {}),
+            error=self._error(made, scores),
             times=self._times.get(made.file, {}),
             timed_on=machine,
             difference=self._difference(made),
@@ -147,6 +149,12 @@ class _Gathered:
         for _, group, share, _ in told["left_out"]:
             left[group] += share
         return [GroupLoss(name, change[name], macs[name], left[name]) for name in ORDER if name in change]
+
+    def _error(self, made: Artefact, scores: Mapping[str, Any]) -> float | None:
+        reference = self.read(REFERENCE.scores, f"score {REFERENCE.name}")
+        if made == REFERENCE or not scores or not reference:
+            return None
+        return error_of_difference(reference["by_class"], scores["by_class"])
 
     def _difference(self, made: Artefact) -> Difference | None:
         it = self.read(made.comparison, f"compare {made.name}")
