@@ -18,7 +18,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A bar for every stage that reports, where standard error is a terminal; gone when the block ends."""
+    """A bar for every stage at work, where standard error is a terminal; gone when the next one begins behind it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,8 +31,10 @@ def progress_bars() -> Iterator[Progress]:
 
         def report(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
+                for task in bars.tasks:
+                    bars.update(task.id, visible=not task.finished)
                 tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            bars.update(tasks[stage], completed=done, total=total, visible=True)
 
         yield report
 

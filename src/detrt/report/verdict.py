@@ -117,7 +117,8 @@ def _reasons(findings: Findings, ships: Model, pool: Sequence[Model]) -> list[st
     for model in pool:
         faster = _BY in model.times and _BY in ships.times and model.times[_BY].p50 < (1 - TIE) * ships.times[_BY].p50
         if faster and model.ap is not None:
-            said.append(f"The {model.name} is faster, but loses {_loss(model, reference)}.")
+            loses = f"{_drop(model, reference):.2f}{_more_or_less(model)}"
+            said.append(f"The {model.name} is faster, but loses {loses} AP.")
     return said
 
 
@@ -176,7 +177,7 @@ def _note(model: Model, reference: Model, allowed: float, ships: Model | None, p
     if model.ap is None:
         return "not scored" if model.file else "not made"
     if _drop(model, reference) > allowed:
-        return f"loses {_loss(model, reference)}"
+        return f"loses {_drop(model, reference):.2f} AP"
     if model is reference and model not in pool:
         return "the reference"
     if model not in pool:
@@ -190,10 +191,6 @@ def _note(model: Model, reference: Model, allowed: float, ships: Model | None, p
 def _losses(pool: Sequence[Model], reference: Model) -> str:
     told = ", ".join(f"{model.name} {against(model, reference)}" for model in pool if model.ap is not None)
     return f"Against the float model's AP of {_ap(reference):.2f}: {told}."
-
-
-def _loss(model: Model, reference: Model) -> str:
-    return f"{_drop(model, reference):.2f}{_more_or_less(model)} AP"
 
 
 def _more_or_less(model: Model) -> str:
