@@ -16,7 +16,7 @@ from detrt.quantize.workbench import open_workbench
 from tests.graph.test_fuse_offsets import decoder_layer
 from tests.quantize.toy import drawn_photos, toy_detector
 
-PHOTOS = ("photos", "more/deep", "val2017", "val")
+PHOTOS = ("photos", "more/deep", "val2017", "val", "runs/shapes/val")
 ANNOTATIONS = ("instances_val2017.json", "val.json")
 RECIPE = 'about: Backbone and encoder.\nranges: percentile\nonly: ["group:stage *", "group:CCFF"]\n'
 

@@ -38,7 +38,7 @@ OTHER_PROGRAMS = (".", "apt-get", "cd", "cmake", "ctest", "detrt-run", "git", "j
 RUN_ALL_THE_SAME = ("detrt build model.onnx -o model.engine", "detrt workflow model.onnx * --dry-run*")
 """What would fit a reason, but is run: TensorRT-RTX builds without a GPU, in two seconds where the model is a toy."""
 
-NAMES = {"deimv2-femto": "model.onnx"}
+NAMES = {"deimv2-femto": "model.onnx", "shapes": "model.onnx"}
 """Names of published models, and the stand-in that is here for each."""
 
 SHORTER = {"bench": ("--seconds", "0.01")}
