@@ -66,7 +66,9 @@ def test_a_search_ends_in_a_file_that_runs_and_says_what_it_is(
     assert report.judged.ap == pytest.approx(report.judged.float_ap, abs=25)
     told = json.loads(target.with_suffix(".json").read_text())
     assert told["macs_share"] == report.macs_share
-    left = {row[0] for row in told["left_out"]}
+    left = {row[0]: row[3] for row in told["left_out"]}
+    assert all(left[product.name].startswith("depthwise") for product in bench.products if product.depthwise)
+    assert any(product.depthwise for product in bench.products)
     share = sum(product.macs for product in bench.products if product.name not in left) / bench.macs
     assert share == pytest.approx(report.macs_share)
     halves = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16]

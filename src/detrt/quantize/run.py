@@ -212,14 +212,14 @@ def _searched(
     bench: Workbench, settings: Settings, target_drop: float, rate: float, ends: float, progress: Progress
 ) -> tuple[Quantizer, Found]:
     """Measure each part alone, mend its ranges where that helps, and find what to leave out."""
-    effort = Effort()
-    fine = bench.macs * effort.part_photos * len(bench.products) <= FINEST_SEARCH
-    parts = (parts_by_product if fine else parts_by_group)(bench.products, bench.groups)
+    effort, products = Effort(), [product for product in bench.products if not product.depthwise]
+    fine = bench.macs * effort.part_photos * len(products) <= FINEST_SEARCH
+    parts = (parts_by_product if fine else parts_by_group)(products, bench.groups)
     losses = bench.losses(bench.quantizer(settings, progress))
     alone = measure_parts(losses, parts, effort.part_photos, progress=progress)
     choices, alone = tune_ranges(
         alone,
-        bench.products,
+        products,
         settings,
         lambda other: bench.losses(bench.quantizer(other)),
         effort.part_photos,
@@ -289,6 +289,11 @@ def _left_out(
         if product.key in keys:
             continue
         part = losses.get(product.key)
-        why = f"moves the detections by {part.loss.change:.2g} alone" if part else f"the recipe {recipe.name} says so"
+        if part:
+            why = f"moves the detections by {part.loss.change:.2g} alone"
+        elif found and product.depthwise:
+            why = "depthwise: next to no work, for which TensorRT may have no narrow kernel but a slow one"
+        else:
+            why = f"the recipe {recipe.name} says so"
         rows.append((product.name, bench.groups[product.key], product.macs / total, why))
     return tuple(sorted(rows, key=lambda row: (-row[2], row[0])))
