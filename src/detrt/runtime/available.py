@@ -120,6 +120,13 @@ PROBES = (
         "import cuda.bindings as m; from cuda.bindings import driver; version = m.__version__; detail = ''",
     ),
     Probe(
+        "ModelOpt",
+        "extra",
+        "quantises by its own recipes",
+        "pip install 'detrt[quantize]'",
+        "from importlib.metadata import version as of; version = of('nvidia-modelopt'); detail = ''",
+    ),
+    Probe(
         "PyAV",
         "extra",
         "reads videos",
