@@ -47,7 +47,7 @@ class Effort:
     """How much to measure: photos a part alone, photos a whole candidate, and seconds after which no more is tried."""
 
     part_photos: int = 16
-    whole_photos: int = 128
+    whole_photos: int = 256
     seconds: float = math.inf
 
 
