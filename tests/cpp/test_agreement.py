@@ -28,8 +28,6 @@ from detrt.engine.manifest import manifest_of
 from detrt.errors import DetrtError
 from detrt.graph.onnx_file import input_specs, output_specs, save, with_contract
 from detrt.images.fixed_point import resize_fixed_point
-from detrt.images.gpu.run_out import with_run_out
-from detrt.images.jpeg_segments import header_of
 from detrt.images.read import decode_photo, read_photo
 from detrt.images.resize import place, resize
 from detrt.images.sources import PhotoPixels, find_files
@@ -40,6 +38,7 @@ from detrt.sinks import json_row
 from tests import tiny
 from tests.cpp.conftest import Peer, Refused
 from tests.cpp.papers import CONTRACT, papers
+from tests.images.test_run_out import trusted
 
 
 def told(contract: ModelContract) -> dict[str, Any]:
@@ -204,8 +203,7 @@ def test_run_outs_of_jpegs(peer: Peer, tmp_path: Path, mode: str, options: dict[
     given = 0
     for data in spoilt((tmp_path / "photo.jpg").read_bytes(), random.Random(0)):
         (tmp_path / "spoilt.jpg").write_bytes(data)
-        header = header_of(data)
-        ours = with_run_out(data, header) if header else None
+        ours = trusted(data)
         assert peer("run-out", path=tmp_path / "spoilt.jpg", into=tmp_path / "made") == (ours is not None)
         if ours is not None:
             given += 1

@@ -12,7 +12,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from detrt.images.gpu.run_out import with_run_out
+from detrt.images.gpu.run_out import run_out_of
 from detrt.images.jpeg_segments import header_of
 from detrt.images.read import Pixels
 
@@ -43,9 +43,10 @@ def jpeg(pixels: Pixels, *, grey: bool = False, **options: object) -> bytes:
 
 
 def trusted(file: bytes) -> bytes | None:
+    """The file as the chip gets it, if it gets it."""
     header = header_of(file)
-    assert header
-    return with_run_out(file, header)
+    found = run_out_of(file, header) if header else None
+    return found and file[: found.end] + found.tail
 
 
 def blind(file: bytes, behind: bytes) -> Pixels:
@@ -184,7 +185,5 @@ def test_a_header_that_is_damaged_does_no_harm() -> None:
         for _ in range(rng.randint(1, 4)):
             spoilt[rng.randrange(2, start)] = rng.choice((0, 1, 0x11, 0xFF, rng.randrange(256)))
         damaged = bytes(spoilt[: rng.choice((len(file), start + 2, rng.randrange(start)))]) + END
-        header = header_of(damaged)
-        if header:
-            given = with_run_out(damaged, header)
-            assert given is None or len(given) > len(damaged) - 2
+        given = trusted(damaged)
+        assert given is None or len(given) > len(damaged) - 2

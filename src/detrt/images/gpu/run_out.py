@@ -72,12 +72,6 @@ def run_out_of(file: bytes, header: JpegHeader) -> RunOut | None:
     return RunOut(end, b"".join((steps, eight * (_mcus(header.size, frame[1::3]) // 8 + 4), rest)))
 
 
-def with_run_out(file: bytes, header: JpegHeader) -> bytes | None:
-    """The file itself, as the chip gets it; see `run_out_of`."""
-    found = run_out_of(file, header)
-    return found and file[: found.end] + found.tail
-
-
 def ends_whole(file: bytes) -> bool:
     """Whether the file has the marker that ends a JPEG, as far as one can tell without decoding it."""
     return file.rfind(_END, -1024) >= 0
