@@ -34,7 +34,7 @@ def compare_decoders(files: list[bytes]) -> None:
     here = gpu()
     here.use()
     try:
-        _decode_on_gpu(here, "the JPEG chip", NvJpeg(here), [_pinned(here, file) for file in files], reference)
+        _decode_on_gpu(here, NvJpeg(here), [_pinned(here, file) for file in files], reference)
     except DetrtError as error:  # this machine lacks it
         print(f"decode by the JPEG chip: {error}")
 
@@ -48,9 +48,7 @@ def _pinned(here: CudaGpu, file: bytes) -> EncodedJpeg:
 _held: list[CudaMemory] = []
 
 
-def _decode_on_gpu(
-    here: CudaGpu, name: str, decoder: DecodesJpegs, files: list[EncodedJpeg], reference: list[Pixels]
-) -> None:
+def _decode_on_gpu(here: CudaGpu, decoder: DecodesJpegs, files: list[EncodedJpeg], reference: list[Pixels]) -> None:
     own = here.stream()  # destroyed with this name
     stream = own.handle
     images = decoder(files[:32], stream)
@@ -80,6 +78,6 @@ def _decode_on_gpu(
         here.synchronize(stream)
         rates.append(f"{batch}: {rounds * batch / (time.perf_counter() - started):,.0f}")
     decoder.close()
-    print(f"decode by {name}: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
+    print(f"decode by the JPEG chip: one in {np.median(singles):.3f} ms (p90 {np.percentile(singles, 90):.3f}), "
           f"a second in groups of {', '.join(rates)}; refused {refused}; from libjpeg-turbo mean "
           f"{np.mean(total or [0]):.3f}, at most {worst} grey levels")  # fmt: skip

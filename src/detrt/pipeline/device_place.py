@@ -19,7 +19,7 @@ from detrt.images.gpu.run_out import RunOut
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
-from detrt.runtime.block import PinnedCopy
+from detrt.runtime.block import PinnedCopy, view
 from detrt.runtime.device import DeviceArray
 from detrt.runtime.gpu import Gpu, Graph, Memory, Stream
 
@@ -252,7 +252,8 @@ class Mirrored:
 
     def view(self, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
         """The host's side from a byte on, as an array."""
-        return pinned_view(self._host, dtype, shape, start)
+        assert start + math.prod(shape) * dtype.itemsize <= self.nbytes
+        return view(self.pointer + start, shape, dtype)
 
     def send(self, stream: int, nbytes: int | None = None, start: int = 0) -> int:
         """Enqueue the copy of so many bytes from one on to the device; their address there."""
@@ -274,16 +275,8 @@ class PinnedArray:
         self.nbytes = math.prod(shape) * kind.itemsize
         self._memory = gpu.pin(self.nbytes)
         self.pointer = self._memory.pointer
-        self.array = pinned_view(self._memory, kind, shape)
+        self.array = view(self.pointer, shape, kind)
 
     def close(self) -> None:
         """Free it."""
         self._memory.close()
-
-
-def pinned_view(memory: Memory, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0) -> npt.NDArray[Any]:
-    """Host memory from a byte on as an array; valid as long as the memory lives."""
-    nbytes = math.prod(shape) * dtype.itemsize
-    assert start + nbytes <= memory.nbytes
-    raw = memoryview((ctypes.c_byte * nbytes).from_address(memory.pointer + start))
-    return np.frombuffer(raw, dtype).reshape(shape)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +51,9 @@ class PinnedCopy:
         end = max(tensor.pointer + tensor.nbytes for tensor in tensors.values())
         self._memory = gpu.pin(end - self._source)
         ahead = self._memory.pointer - self._source
-        self.arrays = {name: view(tensor.pointer + ahead, tensor) for name, tensor in tensors.items()}
+        self.arrays = {
+            name: view(tensor.pointer + ahead, tensor.shape, tensor.dtype) for name, tensor in tensors.items()
+        }
 
     def fetch(self, stream: int) -> None:
         """Enqueue the copy from the device."""
@@ -61,8 +65,9 @@ class PinnedCopy:
         self._memory.close()
 
 
-def view(pointer: int, tensor: DeviceArray) -> Array:
-    """Host memory as an array of a tensor's shape; it owns nothing."""
-    raw = memoryview((ctypes.c_byte * tensor.nbytes).from_address(pointer))
-    array: Array = np.frombuffer(raw, np.dtype(tensor.dtype)).reshape(tensor.shape)
+def view(pointer: int, shape: tuple[int, ...], dtype: str | np.dtype[Any]) -> Array:
+    """Host memory as an array; it owns nothing."""
+    kind = np.dtype(dtype)
+    raw = memoryview((ctypes.c_byte * (math.prod(shape) * kind.itemsize)).from_address(pointer))
+    array: Array = np.frombuffer(raw, kind).reshape(shape)
     return array

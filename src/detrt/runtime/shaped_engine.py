@@ -35,7 +35,9 @@ class ShapedEngine:
         self.inputs = {
             spec.name: DeviceArray(device[spec.name].pointer, shapes[spec.name], spec.dtype) for spec in manifest.inputs
         }
-        self.host_inputs = {name: view(host[name].pointer, array) for name, array in self.inputs.items()}
+        self.host_inputs = {
+            name: view(host[name].pointer, array.shape, array.dtype) for name, array in self.inputs.items()
+        }
         self._block = DeviceBlock(
             gpu, {spec.name: (self._shape_of(spec.name), spec.dtype) for spec in manifest.outputs}
         )
