@@ -27,7 +27,7 @@ def test_a_corrupt_photo_is_skipped_by_name_once(toy: Path, tmp_path: Path) -> N
     (folder / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
     told: list[ImageError] = []
     bench = open_workbench(toy, [str(folder)], skipped=told.append)
-    assert bench.observation().photos == 3
+    assert bench.calibrated(centred=False).observed.photos == 3
     assert len(list(bench.photos)) == 3
     assert ["cut.jpg" in str(error) for error in told] == [True]
 
@@ -39,7 +39,7 @@ def test_no_photo_is_an_error_that_says_so(toy: Path, tmp_path: Path) -> None:
         open_workbench(toy, [str(tmp_path / "missing")])
     (tmp_path / "only.jpg").write_bytes(b"no photo")
     with pytest.raises(ImageError, match="None of the 1 calibration photos"):
-        open_workbench(toy, [str(tmp_path)]).observation()
+        open_workbench(toy, [str(tmp_path)]).calibrated(centred=False)
     (tmp_path / "only.jpg").unlink()
     (tmp_path / "film.mp4").write_bytes(b"")
     with pytest.raises(UsageError, match="no photo among them"):
@@ -47,7 +47,7 @@ def test_no_photo_is_an_error_that_says_so(toy: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_seen_reads_back(bench: Workbench, tmp_path: Path) -> None:
-    seen = bench.observation()
+    seen = bench.calibrated(centred=False).observed
     save_observation(tmp_path / "seen.npz", seen)
     again = load_observation(tmp_path / "seen.npz")
     assert again is not None
@@ -61,7 +61,7 @@ def test_what_was_seen_reads_back(bench: Workbench, tmp_path: Path) -> None:
 
 
 def test_a_cut_off_cache_counts_as_none(bench: Workbench, tmp_path: Path) -> None:
-    save_observation(tmp_path / "seen.npz", bench.observation())
+    save_observation(tmp_path / "seen.npz", bench.calibrated(centred=False).observed)
     data = (tmp_path / "seen.npz").read_bytes()
     (tmp_path / "seen.npz").write_bytes(data[: len(data) // 2])
     assert load_observation(tmp_path / "seen.npz") is None

@@ -135,8 +135,8 @@ def _print(report: Report) -> None:
     out.print(f"{report.output}: {report.precision.upper()}, {report.macs_share:.1%} of the MACs of Conv and MatMul")
     if judged.ap is not None and judged.float_ap is not None:
         out.print(f"AP {judged.ap:.2f}, the float model's {judged.float_ap:.2f}: {judged.ap - judged.float_ap:+.2f}")
-    elif report.expected_drop is not None:
-        out.print(f"Some {report.expected_drop:.1f} AP less are to be expected; --annotations and --images tell it")
+    elif report.drop_bound is not None:
+        out.print(f"It may have lost up to {report.drop_bound:.1f} AP; --annotations and --images tell what it has")
     loss = judged.loss
     out.print(
         f"Agreement with the float model on calibration photos: {100 - loss.points:.1f} ± {loss.error or 0:.1f} "

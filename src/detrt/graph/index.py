@@ -82,6 +82,11 @@ class GraphIndex:
         shape = self._types.get(name, (0, None))[1]
         return None if shape is None else len(shape)
 
+    def side(self, name: str, axis: int) -> int:
+        """Length of a tensor along an axis; 0 where it is dynamic or unknown."""
+        shape = self._types.get(name, (0, None))[1]
+        return shape[axis] if shape is not None and axis < len(shape) else 0
+
     def float_inputs(self, node: NodeProto) -> list[str]:
         """The float32 tensors that a node reads, constants included."""
         return [name for name in node.input if self.is_float(name)]

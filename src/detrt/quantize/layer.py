@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class RoundedLayer:
-    """A weight matrix as codes (groups, outputs, columns), scales (groups, outputs), and what to add to the bias."""
+    """Weight codes (groups, outputs, columns), scales (groups, outputs) or (), and what to add to the bias."""
 
     codes: Array
     scales: Array
@@ -40,14 +40,17 @@ def round_layer(
         target: the narrow type.
         compensate: round so that errors cancel, and correct the bias; else to the nearest, as it comes.
     """
-    scales = target.scale(np.abs(matrix).max(-1))
+    largest = np.abs(matrix).max(-1)
+    scales = target.scale(largest if target.by_channel else largest.max())
     if samples is None or not compensate:
-        return RoundedLayer(target.encode(matrix, scales[..., None]), scales, np.zeros(scales.size, np.float32))
-    found = [
-        round_compensated(rows, scale, np.cov(seen.T.astype(np.float64)).reshape(rows.shape[1], -1), target)
-        for rows, scale, seen in zip(matrix, scales, samples, strict=True)
-    ]
-    codes, scales = np.stack([codes for codes, _ in found]), np.stack([chosen for _, chosen in found])
+        codes = target.encode(matrix, scales[..., None])
+        return RoundedLayer(codes, scales, np.zeros(largest.size, np.float32))
+    codes = np.stack(
+        [
+            round_compensated(rows, scale, np.cov(seen.T.astype(np.float64)).reshape(rows.shape[1], -1), target)
+            for rows, scale, seen in zip(matrix, np.broadcast_to(scales, largest.shape), samples, strict=True)
+        ]
+    )
     rounded = codes.astype(np.float32) * scales[..., None]
     seen = samples if input_scale is None or input_scale.ndim else target.round_trip(samples, input_scale)
     error = _output(rounded, seen.mean(1, keepdims=True)) - _output(matrix, samples.mean(1, keepdims=True))

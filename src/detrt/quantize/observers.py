@@ -69,7 +69,7 @@ def observe(
     rng = np.random.default_rng(seed)
     each = {product.key: math.ceil(_sample_count(product, graph) / max(total, 1)) for product in sampled}
     photos = 0
-    with OnnxRuntime(_with_outputs(graph.model, tensors).SerializeToString()) as runtime:
+    with OnnxRuntime(with_outputs(graph.model, tensors).SerializeToString()) as runtime:
         for feed in feeds:
             values = runtime.run(feed) | dict(feed)
             for name in tensors:
@@ -102,7 +102,8 @@ def _sample_count(product: Product, graph: GraphIndex) -> int:
     return min(SAMPLES, max(SAMPLES // 4, SAMPLED_VALUES // max(columns, 1)))
 
 
-def _with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+def with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """A copy of the model that gives these tensors too."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     there = {value.name for value in (*copy.graph.output, *copy.graph.input)}

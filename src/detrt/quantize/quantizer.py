@@ -17,6 +17,7 @@ from detrt.graph.products import Product
 from detrt.graph.quantizers import InsertQuantizers, QuantizedWeight
 from detrt.graph.residuals import residual_inputs
 from detrt.quantize import layout
+from detrt.quantize.centring import Centring
 from detrt.quantize.formats import FORMATS, Format, Precision
 from detrt.quantize.layer import RoundedLayer, round_layer
 from detrt.quantize.observers import Observation
@@ -48,6 +49,30 @@ class Settings:
     compensate: bool = True
     residuals: bool = False
 
+    @property
+    def centred(self) -> bool:
+        """Whether products read their input less its mean where that pays: it does for codes with a relative error."""
+        return self.compensate and self.precision == "fp8"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A float model, and what calibration saw of it.
+
+    Attributes:
+        source: the model.
+        centring: what is taken out of its products' inputs before these are rounded.
+        graph: the model with all of that taken out, as it was calibrated.
+        products: of `graph`.
+        observed: what calibration saw there.
+    """
+
+    source: onnx.ModelProto
+    centring: Centring
+    graph: GraphIndex
+    products: tuple[Product, ...]
+    observed: Observation
+
 
 class Quantizer:
     """Makes quantised models of a float model and what calibration saw of it.
@@ -57,9 +82,7 @@ class Quantizer:
 
     def __init__(
         self,
-        graph: GraphIndex,
-        products: tuple[Product, ...],
-        observed: Observation,
+        calibrated: Calibrated,
         settings: Settings,
         choices: Mapping[str, Settings] | None = None,
         given: Mapping[str, float] | None = None,
@@ -67,20 +90,18 @@ class Quantizer:
         """Prepare.
 
         Args:
-            graph: the float model.
-            products: what of it could be quantised.
-            observed: what calibration saw.
+            calibrated: the float model.
             settings: how.
             choices: settings to choose the range of single tensors by, where others are better.
             given: ranges of single tensors that somebody else has chosen, as the largest magnitude.
         """
         self._given = dict(given or {})
-        self.graph, self.products, self.settings, self.choices = graph, products, settings, dict(choices or {})
-        self._observed = observed
+        self.graph, self.products, self._observed = calibrated.graph, calibrated.products, calibrated.observed
+        self._calibrated, self.settings, self.choices = calibrated, settings, dict(choices or {})
         self._target: Format = FORMATS[settings.precision]
         self._layers: dict[str, tuple[RoundedLayer, QuantizedWeight]] = {}
-        convolved = {name for product in products if "Conv" in product.op for name in product.activations}
-        self._linear = {name for product in products for name in product.activations} - convolved
+        convolved = {name for product in self.products if "Conv" in product.op for name in product.activations}
+        self._linear = {name for product in self.products for name in product.activations} - convolved
         self._scales: dict[str, Array] = {}
 
     def model(self, keys: Collection[str]) -> onnx.ModelProto:
@@ -97,7 +118,8 @@ class Quantizer:
                 biases |= self._bias(product, layer)
         scales = {name: self.scale(name) for name in sorted(self._tensors(inputs))}
         insert = InsertQuantizers(self._target.onnx_type, scales, frozenset(inputs), weights, biases)
-        return apply(self.graph.model, (insert, room_for_sums)).model
+        centre = self._calibrated.centring.of(keys)
+        return apply(self._calibrated.source, (centre, insert, room_for_sums)).model
 
     def scale(self, tensor: str) -> Array:
         """The scale of an activation: float32, of shape () or (tokens,)."""
@@ -137,7 +159,8 @@ class Quantizer:
                 compensate=self.settings.compensate,
             )
             codes = layout.as_weight(layer.codes, product, weight.shape)
-            self._layers[product.key] = layer, QuantizedWeight(codes, layer.scales.reshape(-1), product.axis)
+            scales = layer.scales.reshape(-1) if layer.scales.ndim else layer.scales
+            self._layers[product.key] = layer, QuantizedWeight(codes, scales, product.axis)
         return self._layers[product.key]
 
     def _bias(self, product: Product, layer: RoundedLayer) -> Mapping[Place, Array]:

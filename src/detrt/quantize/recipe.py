@@ -42,7 +42,7 @@ class Recipe:
         ranges, linear_ranges: how ranges are chosen, see `quantizer.Settings`; linear layers as the others by default.
         fp8_ranges: overrides both for FP8, whose steps grow with the value, so that clipping gains nothing.
         percentile: of percentile ranges, 0..100.
-        compensate, residuals: see `quantizer.Settings`.
+        compensate, residuals: see `quantizer.Settings`; FP8 convolutions have no kernel that adds a narrow residual.
         only, skip: patterns of what is quantised and of what is not; `skip` wins. `group:CCFF` is a part of the
             detector, `op:Conv` an operator, `kind:depthwise`, `kind:first` and `kind:weighted` are properties of a
             product, and anything else is a node's or module's name; `*` stands for any text.
@@ -67,7 +67,8 @@ class Recipe:
         ranges, linear = self.ranges, self.linear_ranges or self.ranges
         if precision == "fp8" and self.fp8_ranges:
             ranges = linear = self.fp8_ranges
-        return Settings(precision, ranges, linear, self.percentile, self.compensate, self.residuals)
+        residuals = self.residuals and precision == "int8"
+        return Settings(precision, ranges, linear, self.percentile, self.compensate, residuals)
 
     def selected(self, products: Sequence[Product], groups: Mapping[str, str]) -> frozenset[str]:
         """Keys of the products that `only` and `skip` leave.

@@ -5,11 +5,6 @@ rounded in turn, and its error is spread over the columns not yet rounded so tha
 changes least: optimal brain quantisation in the Cholesky form of GPTQ (E. Frantar et al., 2022, arXiv 2210.17323),
 applied to the covariance of the inputs rather than to their second moment, since the bias takes the mean. Then every
 code moves to where the others, as they now are, want it, until there is little left to gain: coordinate descent.
-
-A floating-point grid repeats itself in every octave, so the maximum of a row says nothing of where in the octave its
-grid should lie. Several places are tried, and each row takes the one that errs least. All of it together halves the
-error of FP8 weights on photos that were not seen: 1.5e-4 of the output's variance against GPTQ's 2.8e-4, geometric
-mean over the backbone of DEIMv2-atto.
 """
 
 from __future__ import annotations
@@ -34,43 +29,26 @@ _AT_ONCE = 2**22  # numbers that are rounded at once, to bound memory
 _BLOCK = 128  # columns whose errors are spread at once
 
 
-def round_compensated(rows: Array, scales: Array, covariance: Doubles, target: Format) -> tuple[Array, Array]:
+def round_compensated(rows: Array, scales: Array, covariance: Doubles, target: Format) -> Array:
     """Codes of a weight matrix, rounded so that its output changes least.
 
     Args:
         rows: (outputs, columns) float32.
-        scales: (outputs,) float32, the smallest at which each row fits.
+        scales: (outputs,) float32.
         covariance: (columns, columns) of what the columns multiply.
         target: the narrow type.
 
     Returns:
-        codes: (outputs, columns), of the narrow type.
-        scales: (outputs,) float32, one of `target.stretches` times those given.
+        (outputs, columns), of the narrow type.
     """
     order = np.argsort(-np.diagonal(covariance), kind="stable")  # what matters most has the most to lean on
-    ordered = covariance[np.ix_(order, order)]
-    spread = _error_spread(ordered)
-    rounded, chosen = np.empty(rows.shape), np.empty_like(scales)
-    together = max(1, _AT_ONCE // (len(target.stretches) * rows.shape[1]))
+    spread = _error_spread(covariance[np.ix_(order, order)])
+    rounded = np.empty(rows.shape)
+    together = max(1, _AT_ONCE // rows.shape[1])
     for start in range(0, len(rows), together):
         some = slice(start, start + together)
-        best, chosen[some] = _best_placed(
-            rows[some][:, order].astype(np.float64), scales[some], ordered, spread, target
-        )
-        rounded[some][:, order] = best
-    return target.encode(_descended(rounded, rows, chosen, covariance, target), chosen[:, None]), chosen
-
-
-def _best_placed(
-    wanted: Doubles, scales: Array, covariance: Doubles, spread: Doubles, target: Format
-) -> tuple[Doubles, Array]:
-    """The rows rounded on the grid that errs least for each, and its scales."""
-    stretches = np.array(target.stretches, np.float32)
-    tried_scales = (stretches[:, None] * scales).reshape(-1)
-    tried = _rounded_in_turn(np.tile(wanted, (len(stretches), 1)), tried_scales, spread, target)
-    errors = _output_error(tried - np.tile(wanted, (len(stretches), 1)), covariance).reshape(len(stretches), -1)
-    best = errors.argmin(0) * len(wanted) + np.arange(len(wanted))
-    return tried[best], tried_scales[best]
+        rounded[some, order] = _rounded_in_turn(rows[some][:, order].astype(np.float64), scales[some], spread, target)
+    return target.encode(_descended(rounded, rows, scales, covariance, target), scales[:, None])
 
 
 def _rounded_in_turn(wanted: Doubles, scales: Array, spread: Doubles, target: Format) -> Doubles:
@@ -102,11 +80,6 @@ def _descended(rounded: Doubles, rows: Array, scales: Array, covariance: Doubles
             values[moved, column] += step[moved]
             slope[moved] += np.outer(step[moved], covariance[column])
     return values.astype(np.float32)
-
-
-def _output_error(errors: Doubles, covariance: Doubles) -> Doubles:
-    """Mean squared error of each output, (outputs,)."""
-    return np.asarray(((errors @ covariance) * errors).sum(-1))
 
 
 def _error_spread(covariance: Doubles) -> Doubles:

@@ -26,7 +26,7 @@ from detrt.quantize.engines import EngineVerdict, engine_verdict
 from detrt.quantize.formats import Precision
 from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
-from detrt.quantize.price import AP_PER_POINT, allowed_points, ap_drop, measured_rate
+from detrt.quantize.price import AP_PER_POINT, allowed_points, ap_drop, revised_rate
 from detrt.quantize.quantizer import Quantizer, Ranges, Settings
 from detrt.quantize.recipe import Recipe
 from detrt.quantize.search import Effort, Found, search
@@ -78,7 +78,7 @@ class Report:
         target_drop: as asked.
         complete: False where the budget ended the search early.
         judged: measured on the model that ships.
-        expected_drop: AP that a search expects to have lost, without having seen labels; None without a search.
+        drop_bound: AP that a search relies on not to have lost, without having seen labels; None without a search.
         engine: its engine beside FP16's, or why there is none.
         seconds: of the whole.
     """
@@ -94,7 +94,7 @@ class Report:
     target_drop: float | None
     complete: bool
     judged: Judged
-    expected_drop: float | None
+    drop_bound: float | None
     engine: EngineVerdict | str
     seconds: float
 
@@ -130,7 +130,7 @@ def quantize(
         budget: seconds after which the search tries no more.
         rest: type of everything that is not quantised.
         labelled: photos with boxes to judge the result on. A search does not see them, but where the result has lost
-            more than it may, it is made again with the price of agreement that was measured, twice at most.
+            more than it may, it is made again with the price of agreement that this suggests, twice at most.
         judge_engine: build it as an engine and time that beside FP16's, where a GPU is.
         checkpoint: what the model was exported from, to have its ranges calibrated in PyTorch by ModelOpt's quantisers.
         progress: told of every stage.
@@ -148,7 +148,7 @@ def quantize(
             )
         recipe = _for_torch(recipe)
     contract = bench.contract.replaced(calibration=f"{precision}, recipe {recipe.name}, {bench.photos.choice}")
-    rate = AP_PER_POINT[precision]
+    rate = AP_PER_POINT
     for attempt in range(1, ATTEMPTS + 1):
         found: Found | None = None
         if target_drop is not None and (recipe.placement == "detrt" or recipe.mend):
@@ -167,7 +167,7 @@ def quantize(
         late = attempt == ATTEMPTS or time.monotonic() - started > budget
         if found is None or not found.keys or drop is None or target_drop is None or drop <= target_drop or late:
             break
-        rate = measured_rate(drop, judged.loss.points, bench.doubt(Effort().whole_photos))
+        rate = revised_rate(rate, drop, judged.loss.points, bench.doubt(Effort().whole_photos))
     report = Report(
         output=str(output),
         precision=precision,
@@ -180,7 +180,7 @@ def quantize(
         target_drop=target_drop,
         complete=found.complete if found else True,
         judged=judged,
-        expected_drop=_expected(bench, judged, rate) if found else None,
+        drop_bound=_drop_bound(bench, judged, rate) if found else None,
         engine=engine_verdict(output, bench.source, labelled, rest_is_fp16=rest == "fp16", progress=progress)
         if judge_engine
         else "No engine was asked for.",
@@ -190,7 +190,7 @@ def quantize(
     return report
 
 
-def _expected(bench: Workbench, judged: Judged, rate: float) -> float:
+def _drop_bound(bench: Workbench, judged: Judged, rate: float) -> float:
     return ap_drop(judged.loss.points, bench.doubt(Effort().whole_photos), rate)
 
 
@@ -212,11 +212,11 @@ def _searched(
     bench: Workbench, settings: Settings, target_drop: float, rate: float, ends: float, progress: Progress
 ) -> tuple[Quantizer, Found]:
     """Measure each part alone, mend its ranges where that helps, and find what to leave out."""
-    effort, products = Effort(), [product for product in bench.products if not product.depthwise]
+    effort, plain = Effort(), bench.quantizer(settings, progress)
+    products = [product for product in plain.products if not product.depthwise]
     fine = bench.macs * effort.part_photos * len(products) <= FINEST_SEARCH
     parts = (parts_by_product if fine else parts_by_group)(products, bench.groups)
-    losses = bench.losses(bench.quantizer(settings, progress))
-    alone = measure_parts(losses, parts, effort.part_photos, progress=progress)
+    alone = measure_parts(bench.losses(plain), parts, effort.part_photos, progress=progress)
     choices, alone = tune_ranges(
         alone,
         products,

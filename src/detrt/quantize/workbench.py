@@ -22,12 +22,14 @@ from detrt.graph.macs import count_macs
 from detrt.graph.products import Product, find_products
 from detrt.graph.quantizers import OPSET, at_opset, refuse_quantized
 from detrt.progress import Progress, silent
+from detrt.quantize import centring
 from detrt.quantize.cache import FORMAT, cache_folder, cache_key, load_observation, save_observation
 from detrt.quantize.calibration import CalibrationSet, calibration_set
+from detrt.quantize.centring import Centring, find_centring, find_moments
 from detrt.quantize.groups import find_groups
 from detrt.quantize.measure import Losses, Reference
-from detrt.quantize.observers import Observation, observe
-from detrt.quantize.quantizer import Quantizer, Settings
+from detrt.quantize.observers import observe
+from detrt.quantize.quantizer import Calibrated, Quantizer, Settings
 from detrt.runtime.onnxruntime import OnnxRuntime
 
 
@@ -50,7 +52,7 @@ class Workbench:
     contract: ModelContract
     photos: CalibrationSet
     model_hash: str
-    _seen: list[Observation] = field(default_factory=list, repr=False)
+    _seen: dict[bool, Calibrated] = field(default_factory=dict, repr=False)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -72,18 +74,34 @@ class Workbench:
         """Where what is found out about this model on these photos is kept."""
         return cache_folder(cache_key(self.model_hash, self.photos.fingerprint(), str(FORMAT)))
 
-    def observation(self, progress: Progress = silent) -> Observation:
-        """What calibration sees; read from the cache where it has been seen before."""
-        if self._seen:
-            return self._seen[0]
-        kept = self.cache / "calibration.npz"
+    def calibrated(self, centred: bool, progress: Progress = silent) -> Calibrated:
+        """The model as calibration sees it; what it saw is read from the cache where it has been seen before.
+
+        Args:
+            centred: take the means out of what its products read, where that pays; see `find_centring`.
+            progress: told of every photo.
+        """
+        if centred not in self._seen:
+            self._seen[centred] = self._calibrate(self._centring(progress) if centred else Centring(), progress)
+        return self._seen[centred]
+
+    def _centring(self, progress: Progress) -> Centring:
+        some = self.photos.first(centring.PHOTOS)
+        feeds = (photo.feeds for photo in some)
+        moments = find_moments(self.graph, self.products, feeds, total=len(some), progress=progress)
+        return find_centring(self.graph, self.products, moments)
+
+    def _calibrate(self, found: Centring, progress: Progress) -> Calibrated:
+        model = found.of(found.biases)(self.graph.model).model
+        graph = GraphIndex(model) if found.biases else self.graph
+        products = find_products(graph) if found.biases else self.products
+        kept = self.cache / ("calibration-centred.npz" if found.biases else "calibration.npz")
         observed = load_observation(kept)
         if observed is None:
             feeds = (photo.feeds for photo in self.photos)
-            observed = observe(self.graph, self.products, feeds, total=len(self.photos), progress=progress)
+            observed = observe(graph, products, feeds, total=len(self.photos), progress=progress)
             save_observation(kept, observed)
-        self._seen.append(observed)
-        return observed
+        return Calibrated(self.graph.model, found, graph, products, observed)
 
     @cached_property
     def reference(self) -> Reference:
@@ -115,7 +133,8 @@ class Workbench:
         given: Mapping[str, float] | None = None,
     ) -> Quantizer:
         """A quantiser of this model; see there."""
-        return Quantizer(self.graph, self.products, self.observation(progress), settings, choices, given)
+        centred = settings.centred and not given  # ranges that somebody has measured are of tensors with their means
+        return Quantizer(self.calibrated(centred, progress), settings, choices, given)
 
 
 def open_workbench(

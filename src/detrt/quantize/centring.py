@@ -1,0 +1,139 @@
+"""Which products should read their input less the mean of its channels, and what that leaves for their biases.
+
+The error of a floating-point code is relative, so its square is expected to grow with the mean square of what is
+rounded; less its mean, with the variance. Seen through a product, each channel counts by the square of its weights.
+Both are known from a few photos, and where the one is half as much again as the other, the mean is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detrt.graph.centre import CentreInputs, Place
+from detrt.graph.index import GraphIndex, attribute
+from detrt.graph.products import Product
+from detrt.progress import Progress, silent
+from detrt.quantize import layout
+from detrt.quantize.observers import with_outputs
+from detrt.runtime.onnxruntime import OnnxRuntime
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+PHOTOS = 32
+"""Enough for a mean: it need not be exact, since the bias takes whatever was subtracted."""
+
+WORTH = 1.5
+"""The squared error that a product must be expected to lose, as a multiple of what stays."""
+
+
+@dataclass(frozen=True)
+class Centring:
+    """What to take out of the inputs of products.
+
+    Attributes:
+        means: see `CentreInputs`.
+        biases: by product, where its bias is and what it becomes.
+    """
+
+    means: Mapping[str, Array] = field(default_factory=dict)
+    biases: Mapping[str, tuple[Place, Array]] = field(default_factory=dict)
+
+    def of(self, keys: Collection[str]) -> CentreInputs:
+        """The pass that centres the inputs of those products among `keys` that gain by it."""
+        chosen = {key: at for key, at in self.biases.items() if key in keys}
+        return CentreInputs(self.means, frozenset(chosen), dict(chosen.values()))
+
+
+@dataclass
+class Moments:
+    """Sums over all positions of a tensor, for each channel."""
+
+    count: int
+    sums: Doubles
+    squares: Doubles
+
+    @property
+    def mean(self) -> Doubles:
+        """(channels,)."""
+        return self.sums / max(self.count, 1)
+
+    @property
+    def mean_square(self) -> Doubles:
+        """(channels,)."""
+        return self.squares / max(self.count, 1)
+
+
+def can_be_centred(graph: GraphIndex, product: Product) -> bool:
+    """Whether every output reads all channels, and there is a bias that the mean can go into."""
+    node = graph.nodes[product.node]
+    group, alpha = attribute(node, "group"), attribute(node, "alpha")
+    if (group and group.i > 1) or (alpha and alpha.f != 1) or not layout.can_be_sampled(node, product):
+        return False
+    assert product.weight
+    place, outputs = layout.bias_of(graph, product), graph.constants[product.weight].dims[product.axis]
+    return place is not None and layout.bias_value(graph, place, outputs) is not None
+
+
+def find_moments(
+    graph: GraphIndex,
+    products: Sequence[Product],
+    feeds: Iterable[Mapping[str, Array]],
+    *,
+    total: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Moments]:
+    """Moments of the tensors that any of these products could read centred, over all `feeds`."""
+    axes = {
+        product.activations[0]: 1 if product.op == "Conv" else -1
+        for product in products
+        if can_be_centred(graph, product)
+    }
+    found: dict[str, Moments] = {}
+    if not axes:
+        return found
+    with OnnxRuntime(with_outputs(graph.model, sorted(axes)).SerializeToString()) as runtime:
+        for number, feed in enumerate(feeds, start=1):
+            values = runtime.run(feed) | dict(feed)
+            for name, axis in axes.items():
+                rows = np.moveaxis(values[name], axis, 0).reshape(values[name].shape[axis], -1)
+                seen = found.setdefault(name, Moments(0, np.zeros(len(rows)), np.zeros(len(rows))))
+                seen.count += rows.shape[1]
+                seen.sums += rows.sum(1, dtype=np.float64)
+                seen.squares += np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+            progress("Measuring means", number, total)
+    return found
+
+
+def find_centring(graph: GraphIndex, products: Sequence[Product], moments: Mapping[str, Moments]) -> Centring:
+    """Where it is worth it."""
+    means: dict[str, Array] = {}
+    biases: dict[str, tuple[Place, Array]] = {}
+    for product in products:
+        seen = moments.get(product.activations[0])
+        if seen is None or not can_be_centred(graph, product):
+            continue
+        matrix = layout.as_matrix(layout.weight_of(graph, product), product, 1)[0]
+        weights = matrix.reshape(len(matrix), len(seen.sums), -1).astype(np.float64)  # output, channel, tap
+        if not _gain(np.square(weights).sum((0, 2)), seen) >= WORTH:  # nor where it is NaN, which `observe` tells of
+            continue
+        place = layout.bias_of(graph, product)
+        assert place
+        bias = layout.bias_value(graph, place, len(matrix))
+        assert bias is not None
+        mean = seen.mean.astype(np.float16).astype(np.float32)  # the same number where the graph becomes FP16
+        means[product.activations[0]] = mean.reshape(-1, 1, 1) if product.op == "Conv" else mean
+        more = weights.sum(2) @ mean
+        biases[product.key] = place, (bias + more.reshape(bias.shape)).astype(np.float32)
+    return Centring(means, biases)
+
+
+def _gain(power: Doubles, seen: Moments) -> float:
+    """Squared error of a product's output, in parts of what it is with the mean taken out."""
+    variance = np.maximum(seen.mean_square - np.square(seen.mean), 0)
+    return float(power @ seen.mean_square) / max(float(power @ variance), 1e-12)
