@@ -233,11 +233,13 @@ class StandInEngine:
         self.contexts = 0
         self.cache: StandInRuntimeCache | None = None
         self.watch: Callable[[], object] = lambda: None  # called while a context computes
+        self.opened: Callable[[], object] = lambda: None  # and while one is made
 
     def create_runtime_config(self) -> StandInRuntimeConfig:
         return StandInRuntimeConfig(self)
 
     def create_execution_context(self, config: StandInRuntimeConfig | None = None, /) -> StandInContext:
+        self.opened()
         return StandInContext(self)
 
 

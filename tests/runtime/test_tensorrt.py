@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from detrt.engine.flavour import Flavour
 from detrt.engine.log import TensorRTLog
 from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.platform import here
+from detrt.engine.tf32 import VARIABLE
 from detrt.errors import EngineError, ModelError, NonFiniteError
 from detrt.runtime.device import DeviceArray, DeviceRuntime, DeviceSession
 from detrt.runtime.engine_session import MOST_SHAPES
@@ -92,6 +94,19 @@ def feeds_of(batch: int, seed: int = 0) -> Feeds:
         "images": draw.random((batch, 3, 4, 4), np.float32),
         "sizes": draw.integers(1, 9, (batch, 2)),
     }
+
+
+@pytest.mark.parametrize(("off", "wanted"), [(True, "0"), (False, None)])
+def test_a_context_is_made_with_or_without_tf32_as_the_manifest_says(
+    off: bool, wanted: str | None, tmp_path: Path, module: StandInTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    seen: list[str | None] = []
+    with TensorRTRuntime(saved_engine(tmp_path / "model.engine", tf32_off=off)) as runtime:
+        module.engines[-1].opened = lambda: seen.append(os.environ.get(VARIABLE))
+        runtime.run(feeds_of(1))
+    assert seen == [wanted]
+    assert os.environ[VARIABLE] == "1"
 
 
 def test_it_gives_what_the_engine_computes_and_says_what_it_is(engine: Path) -> None:

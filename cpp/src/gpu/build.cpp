@@ -10,6 +10,7 @@
 #include "detrt/detrt.hpp"
 #include "gpu/cuda.hpp"
 #include "gpu/log.hpp"
+#include "gpu/tf32.hpp"
 
 namespace detrt {
 namespace {
@@ -73,6 +74,7 @@ std::string serialized_engine(const std::string& model, const fs::path& path) {
     const auto parser = parse(*network, model, path);
     const std::unique_ptr<trt::IBuilderConfig> config(builder->createBuilderConfig());
     config->clearFlag(trt::BuilderFlag::kTF32);  // on by default
+    const Tf32 exact(trt::is_rtx());
     const std::unique_ptr<trt::IHostMemory> made(builder->buildSerializedNetwork(*network, *config));
     if (!made)
         throw EngineError(
@@ -86,7 +88,7 @@ std::string serialized_engine(const std::string& model, const fs::path& path) {
 EngineManifest papers_of(const std::string& model, const fs::path& path, const OnnxFile& file) {
     EngineManifest papers;
     const auto flavour = trt::flavour();
-    const bool is_rtx = flavour.name == "tensorrt_rtx";
+    const bool is_rtx = trt::is_rtx();
     papers.flavour = flavour.name;
     papers.version = flavour.version;
     papers.platform = platform_here();
@@ -108,6 +110,7 @@ EngineManifest papers_of(const std::string& model, const fs::path& path, const O
         if (spec.shape.size() == 4) papers.batch.fill(spec.shape[0]);
     }
     papers.metadata = file.metadata;
+    papers.tf32_off = is_rtx;
     papers.onnx = path.filename().string();
     papers.onnx_sha256 = sha256_of(model.data(), model.size());
     papers.arguments = {"--precision", "fp32", "--flavour", flavour.name};

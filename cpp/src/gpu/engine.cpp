@@ -5,6 +5,7 @@
 #include "detrt/error.hpp"
 #include "gpu/log.hpp"
 #include "gpu/tensorrt_api.hpp"
+#include "gpu/tf32.hpp"
 
 namespace detrt {
 namespace {
@@ -76,6 +77,7 @@ Engine::~Engine() = default;
 Flavour Engine::flavour() const { return trt::flavour(); }
 
 std::unique_ptr<Context> Engine::context(const std::map<std::string, Shape>& shapes) const {
+    const Tf32 exact(manifest_.tf32_off);
     std::unique_ptr<trt::IExecutionContext> made(native_->engine->createExecutionContext());
     const bool good = made && std::all_of(shapes.begin(), shapes.end(), [&](const auto& named) {
                           return made->setInputShape(named.first.c_str(), dims_of(named.second));

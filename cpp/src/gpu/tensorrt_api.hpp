@@ -30,13 +30,17 @@ inline std::unique_ptr<nvonnxparser::IParser> make_parser(INetworkDefinition& ne
         static_cast<nvonnxparser::IParser*>(createNvOnnxParser_INTERNAL(&network, &log, getNvOnnxParserVersion())));
 }
 
+constexpr bool is_rtx() {
+#ifdef DETRT_TENSORRT_RTX
+    return true;
+#else
+    return false;
+#endif
+}
+
 // The TensorRT that is linked: `tensorrt_rtx`, `1.6.1.120`.
 inline Flavour flavour() {
-#ifdef DETRT_TENSORRT_RTX
-    const char* name = "tensorrt_rtx";
-#else
-    const char* name = "tensorrt";
-#endif
+    const char* name = is_rtx() ? "tensorrt_rtx" : "tensorrt";
     const int version = getInferLibVersion();
 #if NV_TENSORRT_MAJOR >= 10
     const int major = version / 10000, minor = version / 100 % 100;

@@ -64,6 +64,12 @@ class CentreInputs:
         return PassResult(graph.model, changed=True)
 
 
+def has_padding(node: NodeProto) -> bool:
+    """Whether a product puts zeros around what it reads."""
+    pads = attribute(node, "pads")
+    return pads is not None and any(pads.ints)
+
+
 class _Builder:
     """Makes each centred tensor once, before the first node that reads it."""
 
@@ -74,7 +80,7 @@ class _Builder:
     def padded(self, node: NodeProto, nodes: list[NodeProto]) -> str:
         """What a product reads with its padding around it, which is taken from the product."""
         name, pads = node.input[0], attribute(node, "pads")
-        if pads is None or not any(pads.ints):
+        if pads is None or not has_padding(node):
             return name
         result = f"{name}/padded/{'.'.join(map(str, pads.ints))}"
         if self._is_new(result):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detrt.graph.centre import CentreInputs, Place
+from detrt.graph.centre import CentreInputs, Place, has_padding
 from detrt.graph.index import GraphIndex, attribute
 from detrt.graph.products import Product
 from detrt.progress import Progress, silent
@@ -29,7 +29,11 @@ PHOTOS = 32
 """Enough for a mean: it need not be exact, since the bias takes whatever was subtracted."""
 
 WORTH = 1.5
-"""The squared error that a product must be expected to lose, as a multiple of what stays."""
+"""The squared error that a product must be expected to have had, as a multiple of what stays."""
+
+WORTH_PADDING = 3.0
+"""The same where a padding must be made first. That is a pass over the whole map: with all of them RT-DETRv2-R18 takes
+4.0 ms for 8 images, and 3.3 with none."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,8 @@ def find_centring(graph: GraphIndex, products: Sequence[Product], moments: Mappi
             continue
         matrix = layout.as_matrix(layout.weight_of(graph, product), product, 1)[0]
         weights = matrix.reshape(len(matrix), len(seen.sums), -1).astype(np.float64)  # output, channel, tap
-        if not _gain(np.square(weights).sum((0, 2)), seen) >= WORTH:  # nor where it is NaN, which `observe` tells of
+        worth = WORTH_PADDING if has_padding(graph.nodes[product.node]) else WORTH
+        if not _gain(np.square(weights).sum((0, 2)), seen) >= worth:  # nor where it is NaN, which `observe` tells of
             continue
         place = layout.bias_of(graph, product)
         assert place

@@ -12,6 +12,7 @@ from detrt.engine import api
 from detrt.engine.flavour import Flavour
 from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest
+from detrt.engine.tf32 import tf32
 from detrt.errors import EngineError
 from detrt.files import whole
 
@@ -65,7 +66,8 @@ class LoadedEngine:
         Raises:
             EngineError: TensorRT cannot make one.
         """
-        with self._lock, self._flavour.log.errors() as said:
+        exact = tf32(self._flavour, off=self.manifest.tf32_off)
+        with self._lock, exact, self._flavour.log.errors() as said:
             context = self._new_context()
             if context is not None and all(context.set_input_shape(name, shape) for name, shape in shapes.items()):
                 return context
