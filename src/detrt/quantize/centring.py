@@ -28,6 +28,9 @@ Doubles = npt.NDArray[np.float64]
 PHOTOS = 32
 """Enough for a mean: it need not be exact, since the bias takes whatever was subtracted."""
 
+LARGEST_MEAN = 60000.0
+"""What FP16 still has. A mean that is NaN is left in, too: calibration tells of such tensors."""
+
 WORTH = 1.5
 """The squared error that a product must be expected to have had, as a multiple of what stays."""
 
@@ -56,8 +59,9 @@ class Centring:
 
 @dataclass
 class Moments:
-    """Sums over all positions of a tensor, for each channel."""
+    """Sums over all positions of a tensor, for each index along the axis of its channels."""
 
+    axis: int
     count: int
     sums: Doubles
     squares: Doubles
@@ -93,11 +97,7 @@ def find_moments(
     progress: Progress = silent,
 ) -> dict[str, Moments]:
     """Moments of the tensors that any of these products could read centred, over all `feeds`."""
-    axes = {
-        product.activations[0]: 1 if product.op == "Conv" else -1
-        for product in products
-        if can_be_centred(graph, product)
-    }
+    axes = {product.activations[0]: _channel_axis(product) for product in products if can_be_centred(graph, product)}
     found: dict[str, Moments] = {}
     if not axes:
         return found
@@ -106,7 +106,7 @@ def find_moments(
             values = runtime.run(feed) | dict(feed)
             for name, axis in axes.items():
                 rows = np.moveaxis(values[name], axis, 0).reshape(values[name].shape[axis], -1)
-                seen = found.setdefault(name, Moments(0, np.zeros(len(rows)), np.zeros(len(rows))))
+                seen = found.setdefault(name, Moments(axis, 0, np.zeros(len(rows)), np.zeros(len(rows))))
                 seen.count += rows.shape[1]
                 seen.sums += rows.sum(1, dtype=np.float64)
                 seen.squares += np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
@@ -120,22 +120,29 @@ def find_centring(graph: GraphIndex, products: Sequence[Product], moments: Mappi
     biases: dict[str, tuple[Place, Array]] = {}
     for product in products:
         seen = moments.get(product.activations[0])
-        if seen is None or not can_be_centred(graph, product):
+        if seen is None or seen.axis != _channel_axis(product) or not can_be_centred(graph, product):
             continue
         matrix = layout.as_matrix(layout.weight_of(graph, product), product, 1)[0]
         weights = matrix.reshape(len(matrix), len(seen.sums), -1).astype(np.float64)  # output, channel, tap
         worth = WORTH_PADDING if has_padding(graph.nodes[product.node]) else WORTH
-        if not _gain(np.square(weights).sum((0, 2)), seen) >= worth:  # nor where it is NaN, which `observe` tells of
-            continue
-        place = layout.bias_of(graph, product)
-        assert place
-        bias = layout.bias_value(graph, place, len(matrix))
-        assert bias is not None
-        mean = seen.mean.astype(np.float16).astype(np.float32)  # the same number where the graph becomes FP16
-        means[product.activations[0]] = mean.reshape(-1, 1, 1) if product.op == "Conv" else mean
-        more = weights.sum(2) @ mean
-        biases[product.key] = place, (bias + more.reshape(bias.shape)).astype(np.float32)
+        if np.abs(seen.mean).max() < LARGEST_MEAN and _gain(np.square(weights).sum((0, 2)), seen) >= worth:
+            mean = seen.mean.astype(np.float16).astype(np.float32)  # the same number where the graph becomes FP16
+            means[product.activations[0]] = mean.reshape(-1, 1, 1) if product.op == "Conv" else mean
+            biases[product.key] = _with_more(graph, product, weights.sum(2) @ mean)
     return Centring(means, biases)
+
+
+def _with_more(graph: GraphIndex, product: Product, more: Array) -> tuple[Place, Array]:
+    """Where the product's bias is, and what it is with `more`, (outputs,), added."""
+    place = layout.bias_of(graph, product)
+    bias = layout.bias_value(graph, place, more.size) if place else None
+    assert place is not None
+    assert bias is not None  # `can_be_centred`
+    return place, (bias + more.reshape(bias.shape)).astype(np.float32)
+
+
+def _channel_axis(product: Product) -> int:
+    return 1 if product.op == "Conv" else -1
 
 
 def _gain(power: Doubles, seen: Moments) -> float:
