@@ -52,5 +52,4 @@ def papers(
         engine_sha256=hashlib.sha256(b"engine").hexdigest(),
         engine_bytes=6,
         rewrites=("one",),
-        tf32_off=True,
     )

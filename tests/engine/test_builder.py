@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,7 +22,6 @@ from detrt.engine.capabilities import refuse_unsupported_model
 from detrt.engine.flavour import find
 from detrt.engine.manifest import cache_path, manifest_of, manifest_path
 from detrt.engine.options import Batch, BuildOptions
-from detrt.engine.tf32 import VARIABLE
 from detrt.errors import EngineError, MissingExtraError, ModelError, UsageError
 from detrt.graph.onnx_file import load, save
 from detrt.graph.precision import Precision
@@ -54,23 +52,6 @@ def test_femto_builds_and_its_manifest_says_what_it_is(precision: Precision, fem
         "scores": (1, 300),
     }
     assert manifest.layers["network"] > 1000
-
-
-@pytest.mark.parametrize(("precision", "wanted"), [("fp32", "0"), ("tf32", None)])
-def test_fp32_is_built_without_tf32_whatever_the_process_was_told(
-    precision: Precision, wanted: str | None, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
-    seen: set[str | None] = set()
-
-    def look(stage: str, done: int, total: int | None) -> None:
-        seen.add(os.environ.get(VARIABLE))
-
-    options = BuildOptions(precision=precision)
-    manifest = build_engine(tiny, tmp_path / "tiny.engine", options, progress=look).manifest
-    assert seen == {wanted}
-    assert manifest.tf32_off == (precision == "fp32")
-    assert os.environ[VARIABLE] == "1"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -233,13 +234,11 @@ class StandInEngine:
         self.contexts = 0
         self.cache: StandInRuntimeCache | None = None
         self.watch: Callable[[], object] = lambda: None  # called while a context computes
-        self.opened: Callable[[], object] = lambda: None  # and while one is made
 
     def create_runtime_config(self) -> StandInRuntimeConfig:
         return StandInRuntimeConfig(self)
 
     def create_execution_context(self, config: StandInRuntimeConfig | None = None, /) -> StandInContext:
-        self.opened()
         return StandInContext(self)
 
 
@@ -262,6 +261,10 @@ class StandInTensorRT(SimpleNamespace):
         self.gpu = gpu
         self.engines: list[StandInEngine] = []
         self.seen: list[bytes] = []
+        self.built_under: list[str | None] = []
+
+    def Builder(self, logger: Any) -> None:  # noqa: N802
+        self.built_under.append(os.environ.get("NVIDIA_TF32_OVERRIDE"))
 
     def Runtime(self, logger: Any) -> SimpleNamespace:  # noqa: N802
         return SimpleNamespace(deserialize_cuda_engine=lambda data: self._read(data, logger))

@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from detrt.engine import admission
+from detrt.engine import admission, tf32
 from detrt.engine.flavour import Flavour
 from detrt.engine.log import TensorRTLog
 from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.platform import here
-from detrt.engine.tf32 import VARIABLE
 from detrt.errors import EngineError, ModelError, NonFiniteError
 from detrt.runtime.device import DeviceArray, DeviceRuntime, DeviceSession
 from detrt.runtime.engine_session import MOST_SHAPES
@@ -96,17 +95,26 @@ def feeds_of(batch: int, seed: int = 0) -> Feeds:
     }
 
 
-@pytest.mark.parametrize(("off", "wanted"), [(True, "0"), (False, None)])
-def test_a_context_is_made_with_or_without_tf32_as_the_manifest_says(
-    off: bool, wanted: str | None, tmp_path: Path, module: StandInTensorRT, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_first_engine_keeps_tf32_out_of_the_process(
+    precision: str, tmp_path: Path, module: StandInTensorRT, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
-    seen: list[str | None] = []
-    with TensorRTRuntime(saved_engine(tmp_path / "model.engine", tf32_off=off)) as runtime:
-        module.engines[-1].opened = lambda: seen.append(os.environ.get(VARIABLE))
-        runtime.run(feeds_of(1))
-    assert seen == [wanted]
-    assert os.environ[VARIABLE] == "1"
+    monkeypatch.setattr(tf32, "process", tf32.Process())
+    monkeypatch.setenv(tf32.VARIABLE, "1")
+    for name in ("one", "two"):
+        TensorRTRuntime(saved_engine(tmp_path / f"{name}.engine", precision=precision)).close()
+    assert module.built_under == ["0"]
+    assert os.environ[tf32.VARIABLE] == "1"
+
+
+def test_an_fp32_engine_after_one_in_tf32_is_told_of(
+    tmp_path: Path, module: StandInTensorRT, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tf32, "process", tf32.Process())
+    for precision, told in (("tf32", 0), ("fp16", 0), ("fp32", 1)):
+        TensorRTRuntime(saved_engine(tmp_path / f"{precision}.engine", precision=precision)).close()
+        assert sum("processes of their own" in record.message for record in caplog.records) == told
+    assert module.built_under == []
 
 
 def test_it_gives_what_the_engine_computes_and_says_what_it_is(engine: Path) -> None:

@@ -45,7 +45,6 @@ struct EngineManifest {
     std::string engine_sha256;
     std::int64_t engine_bytes = 0;
     std::vector<std::string> rewrites;
-    bool tf32_off = false;  // it was built, and must be opened, as gpu/tf32.hpp says
 
     // For people: `TensorRT-RTX 1.6.1.120 on linux-x86_64, compute capability 8.0 or later`.
     std::string needs() const;

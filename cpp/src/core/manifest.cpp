@@ -78,7 +78,6 @@ EngineManifest manifest_from(const json& values) {
     read("engine_sha256", manifest.engine_sha256);
     read("engine_bytes", manifest.engine_bytes);
     manifest.rewrites = values.value("rewrites", std::vector<std::string>());
-    manifest.tf32_off = values.value("tf32_off", false);
     return manifest;
 }
 
@@ -139,8 +138,7 @@ void EngineManifest::save(const std::filesystem::path& engine) const {
                          {"detrt", detrt},
                          {"engine_sha256", engine_sha256},
                          {"engine_bytes", engine_bytes},
-                         {"rewrites", rewrites},
-                         {"tf32_off", tf32_off}};
+                         {"rewrites", rewrites}};
     write_whole(manifest_path(engine), values.dump(2) + "\n");
 }
 

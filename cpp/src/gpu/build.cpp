@@ -63,6 +63,7 @@ std::unique_ptr<nvonnxparser::IParser> parse(trt::INetworkDefinition& network, c
 
 std::string serialized_engine(const std::string& model, const fs::path& path) {
     auto& log = the_log();
+    decide_on_tf32("fp32");
     log.gist();
     const auto builder = trt::make_builder(log);
     const auto network = builder ? trt::make_network(*builder) : nullptr;
@@ -74,7 +75,6 @@ std::string serialized_engine(const std::string& model, const fs::path& path) {
     const auto parser = parse(*network, model, path);
     const std::unique_ptr<trt::IBuilderConfig> config(builder->createBuilderConfig());
     config->clearFlag(trt::BuilderFlag::kTF32);  // on by default
-    const Tf32 exact(trt::is_rtx());
     const std::unique_ptr<trt::IHostMemory> made(builder->buildSerializedNetwork(*network, *config));
     if (!made)
         throw EngineError(
@@ -110,7 +110,6 @@ EngineManifest papers_of(const std::string& model, const fs::path& path, const O
         if (spec.shape.size() == 4) papers.batch.fill(spec.shape[0]);
     }
     papers.metadata = file.metadata;
-    papers.tf32_off = is_rtx;
     papers.onnx = path.filename().string();
     papers.onnx_sha256 = sha256_of(model.data(), model.size());
     papers.arguments = {"--precision", "fp32", "--flavour", flavour.name};

@@ -62,6 +62,7 @@ Engine::Engine(const fs::path& path, int device) : manifest_(manifest_of(path)),
     load_plugins(manifest_, path);
     auto& log = the_log();
     log.gist();
+    decide_on_tf32(manifest_.precision);
     auto& [runtime, engine] = *native_;
     runtime = trt::make_runtime(log);
     if (runtime && manifest_.version_compatible) runtime->setEngineHostCodeAllowed(true);
@@ -77,7 +78,6 @@ Engine::~Engine() = default;
 Flavour Engine::flavour() const { return trt::flavour(); }
 
 std::unique_ptr<Context> Engine::context(const std::map<std::string, Shape>& shapes) const {
-    const Tf32 exact(manifest_.tf32_off);
     std::unique_ptr<trt::IExecutionContext> made(native_->engine->createExecutionContext());
     const bool good = made && std::all_of(shapes.begin(), shapes.end(), [&](const auto& named) {
                           return made->setInputShape(named.first.c_str(), dims_of(named.second));

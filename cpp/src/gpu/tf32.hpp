@@ -1,5 +1,5 @@
-// FP32 that stays FP32 in TensorRT-RTX, which multiplies in TF32 whatever the builder's flag says; see
-// `detrt.engine.tf32` in Python. While one of these lives, engines are built and contexts are made without TF32, or with.
+// FP32 that stays FP32 in TensorRT-RTX, which multiplies in TF32 whatever the builder's flag says: a process decides for
+// good when it makes its first builder, by a variable. See `detrt.engine.tf32` in Python.
 #pragma once
 
 #include <cstdlib>
@@ -7,33 +7,25 @@
 #include <optional>
 #include <string>
 
+#include "gpu/log.hpp"
 #include "gpu/tensorrt_api.hpp"
 
 namespace detrt {
 
-class Tf32 {
-public:
-    explicit Tf32(bool off) {
-        if (!trt::is_rtx()) return;
-        lock_ = std::unique_lock(one_at_a_time());
-        if (const char* value = std::getenv(kVariable)) before_ = value;
-        off ? setenv(kVariable, "0", 1) : unsetenv(kVariable);
-    }
-    ~Tf32() {
-        if (!lock_) return;
-        before_ ? setenv(kVariable, before_->c_str(), 1) : unsetenv(kVariable);
-    }
-    Tf32(const Tf32&) = delete;
-    Tf32& operator=(const Tf32&) = delete;
-
-private:
-    static constexpr const char* kVariable = "NVIDIA_TF32_OVERRIDE";
-    static std::mutex& one_at_a_time() {  // the environment is the whole process's
-        static std::mutex mutex;
-        return mutex;
-    }
-    std::unique_lock<std::mutex> lock_;
-    std::optional<std::string> before_;
-};
+// Keep TF32 out of all of this process's engines, unless the first of them is to have it. Before anything is built or
+// a context is made.
+inline void decide_on_tf32(const std::string& precision) {
+    static std::once_flag decided;
+    if (!trt::is_rtx()) return;
+    std::call_once(decided, [&] {
+        if (precision == "tf32") return;
+        constexpr const char* variable = "NVIDIA_TF32_OVERRIDE";
+        const char* value = std::getenv(variable);
+        const auto before = value ? std::optional<std::string>(value) : std::nullopt;
+        setenv(variable, "0", 1);
+        trt::make_builder(the_log());
+        before ? setenv(variable, before->c_str(), 1) : unsetenv(variable);
+    });
+}
 
 }  // namespace detrt

@@ -17,7 +17,7 @@ from detrt.engine import api
 from detrt.engine.calibration import ranges_from_photos
 from detrt.engine.capabilities import refuse_unsupported, refuse_unsupported_model
 from detrt.engine.debug_tensors import mark_debug_tensors
-from detrt.engine.fingerprint import fingerprint, is_exact, source_sha256, up_to_date
+from detrt.engine.fingerprint import fingerprint, source_sha256, up_to_date
 from detrt.engine.flavour import Flavour, find, member
 from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest, cache_path
@@ -26,7 +26,7 @@ from detrt.engine.network import fixed_to_profile, network_from_onnx, network_in
 from detrt.engine.options import BuildOptions, Shapes, profile_of
 from detrt.engine.platform import here
 from detrt.engine.plugins import load_plugins, papers_of
-from detrt.engine.tf32 import tf32
+from detrt.engine.tf32 import decide_on_tf32
 from detrt.engine.timing_cache import TimingCacheFile
 from detrt.errors import EngineError, UsageError
 from detrt.files import whole
@@ -95,6 +95,7 @@ def build_engine(
     form = _form(fixed_to_profile(proto, profile), options)
     ready, note = _at_precision(form.model, options, progress)
     load_plugins(options.plugins, flavour)
+    decide_on_tf32(flavour, options.precision)
     builder = flavour.trt.Builder(flavour.log.native)
     network = network_from_onnx(ready, builder, flavour)
     mark_debug_tensors(network, options.debug_tensors)
@@ -124,7 +125,6 @@ def build_engine(
         engine_sha256=hashlib.sha256(serialized).hexdigest(),
         engine_bytes=len(serialized),
         rewrites=form.rewrites,
-        tf32_off=is_exact(options, flavour),
     )
     _write(target, serialized, manifest)
     return BuildResult(target, manifest, was_up_to_date=False, seconds=time.perf_counter() - started)
@@ -173,8 +173,7 @@ def _serialized(
     config = _config(builder, options, profile, flavour)
     monitor = BuildMonitor(flavour.trt, progress)
     config.progress_monitor = monitor.native
-    exact = tf32(flavour, off=is_exact(options, flavour))
-    with exact, TimingCacheFile(options.timing_cache, config), flavour.log.errors() as said:
+    with TimingCacheFile(options.timing_cache, config), flavour.log.errors() as said:
         memory = builder.build_serialized_network(network, config)
     if monitor.raised:
         raise monitor.raised

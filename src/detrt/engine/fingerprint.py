@@ -34,15 +34,8 @@ def fingerprint(
         "flavour": str(flavour),
         "gpu": None if gpu is None or flavour.is_rtx else [gpu.name, gpu.capability],
     }
-    if is_exact(options, flavour):
-        built_by["tf32"] = "off"
     told = {"onnx": onnx_sha256, "options": settings, "photos": photos, "built by": built_by}
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def is_exact(options: BuildOptions, flavour: Flavour) -> bool:
-    """Whether TF32 must be kept out by other means than the builder's flag; see `engine.tf32`."""
-    return flavour.is_rtx and options.precision == "fp32"
 
 
 def up_to_date(engine: Path, expected: str) -> EngineManifest | None:

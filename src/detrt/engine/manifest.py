@@ -49,7 +49,6 @@ class EngineManifest:
         layers: of the network as parsed (`network`), and of the engine (`engine`), where a GPU was there to see it.
         engine_sha256, engine_bytes: of the engine that this manifest belongs to.
         rewrites: what `graph.engine_form` rewrote in the graph, for people.
-        tf32_off: it was built, and must be opened, as `engine.tf32` says.
     """
 
     flavour: FlavourName
@@ -76,7 +75,6 @@ class EngineManifest:
     engine_sha256: str
     engine_bytes: int
     rewrites: tuple[str, ...] = ()
-    tf32_off: bool = False
 
     @property
     def contract(self) -> ModelContract | None:

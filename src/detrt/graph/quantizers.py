@@ -23,7 +23,7 @@ OPSET = 19  # the first with 8-bit floats and with scales of half precision
 
 @dataclass(frozen=True)
 class QuantizedWeight:
-    """The codes of a constant (int8 or float8) and the scale (float32) of each slice along `axis`, or one for all."""
+    """The codes of a constant (int8 or float8) and the scale (float32) of each slice along `axis`."""
 
     codes: Array
     scales: Array
@@ -141,9 +141,9 @@ class _Builder:
             self.constant(f"{name}/codes", weight.codes)
             self.constant(f"{name}/scale", weight.scales)
             names = [f"{name}/codes", f"{name}/scale", self._zero(name, weight.scales.shape)]
-            nodes.append(helper.make_node("DequantizeLinear", names, [rounded], name=f"{name}/dequantize"))
-            if weight.scales.ndim:
-                nodes[-1].attribute.append(helper.make_attribute("axis", weight.axis))
+            nodes.append(
+                helper.make_node("DequantizeLinear", names, [rounded], name=f"{name}/dequantize", axis=weight.axis)
+            )
             self._done[rounded] = rounded
         return rounded
 

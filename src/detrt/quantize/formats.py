@@ -25,15 +25,11 @@ class Format:
         name: `int8` or `fp8` (E4M3, the FN variant without infinities of OCP's 8-bit floating point specification).
         onnx_type: the element type in a graph.
         largest: the largest code.
-        by_channel: whether each output channel of a weight has a scale of its own. Integers need it; a floating-point
-            grid is as fine for small channels as for large ones, and TensorRT-RTX runs a product with one scale a
-            weight faster, since it rescales in the kernel and not in another one after it.
     """
 
     name: Precision
     onnx_type: int
     largest: float
-    by_channel: bool
 
     def scale(self, largest_value: float | Array) -> Array:
         """The scale at which `largest_value` is the last that fits; 1 for a tensor of zeros. float32.
@@ -75,6 +71,6 @@ class Format:
 
 
 FORMATS: dict[Precision, Format] = {
-    "int8": Format("int8", TensorProto.INT8, 127.0, by_channel=True),
-    "fp8": Format("fp8", TensorProto.FLOAT8E4M3FN, 448.0, by_channel=False),
+    "int8": Format("int8", TensorProto.INT8, 127.0),
+    "fp8": Format("fp8", TensorProto.FLOAT8E4M3FN, 448.0),
 }

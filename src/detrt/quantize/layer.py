@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class RoundedLayer:
-    """Weight codes (groups, outputs, columns), scales (groups, outputs) or (), and what to add to the bias."""
+    """Weight codes (groups, outputs, columns), scales (groups, outputs), and what to add to the bias."""
 
     codes: Array
     scales: Array
@@ -40,15 +40,14 @@ def round_layer(
         target: the narrow type.
         compensate: round so that errors cancel, and correct the bias; else to the nearest, as it comes.
     """
-    largest = np.abs(matrix).max(-1)
-    scales = target.scale(largest if target.by_channel else largest.max())
+    scales = target.scale(np.abs(matrix).max(-1))
     if samples is None or not compensate:
         codes = target.encode(matrix, scales[..., None])
-        return RoundedLayer(codes, scales, np.zeros(largest.size, np.float32))
+        return RoundedLayer(codes, scales, np.zeros(scales.size, np.float32))
     codes = np.stack(
         [
             round_compensated(rows, scale, np.cov(seen.T.astype(np.float64)).reshape(rows.shape[1], -1), target)
-            for rows, scale, seen in zip(matrix, np.broadcast_to(scales, largest.shape), samples, strict=True)
+            for rows, scale, seen in zip(matrix, scales, samples, strict=True)
         ]
     )
     rounded = codes.astype(np.float32) * scales[..., None]

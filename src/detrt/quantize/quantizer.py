@@ -159,8 +159,7 @@ class Quantizer:
                 compensate=self.settings.compensate,
             )
             codes = layout.as_weight(layer.codes, product, weight.shape)
-            scales = layer.scales.reshape(-1) if layer.scales.ndim else layer.scales
-            self._layers[product.key] = layer, QuantizedWeight(codes, scales, product.axis)
+            self._layers[product.key] = layer, QuantizedWeight(codes, layer.scales.reshape(-1), product.axis)
         return self._layers[product.key]
 
     def _bias(self, product: Product, layer: RoundedLayer) -> Mapping[Place, Array]:

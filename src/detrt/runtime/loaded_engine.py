@@ -12,7 +12,7 @@ from detrt.engine import api
 from detrt.engine.flavour import Flavour
 from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest
-from detrt.engine.tf32 import tf32
+from detrt.engine.tf32 import decide_on_tf32
 from detrt.errors import EngineError
 from detrt.files import whole
 
@@ -43,6 +43,7 @@ class LoadedEngine:
         self.manifest = manifest
         self._flavour = flavour
         self._lock = threading.Lock()
+        decide_on_tf32(flavour, manifest.precision)
         self._runtime = flavour.trt.Runtime(flavour.log.native)
         if manifest.version_compatible:
             self._runtime.engine_host_code_allowed = True  # such an engine brings its own, built by whoever built it
@@ -66,8 +67,7 @@ class LoadedEngine:
         Raises:
             EngineError: TensorRT cannot make one.
         """
-        exact = tf32(self._flavour, off=self.manifest.tf32_off)
-        with self._lock, exact, self._flavour.log.errors() as said:
+        with self._lock, self._flavour.log.errors() as said:
             context = self._new_context()
             if context is not None and all(context.set_input_shape(name, shape) for name, shape in shapes.items()):
                 return context
