@@ -36,8 +36,8 @@ def test_fp32_is_onnx_runtimes_result_to_rounding(flexible: Path, femto: Path, p
     with OnnxRuntime(femto, device="cpu") as reference, TensorRTRuntime(flexible, check=True) as tested:
         feeds = feeds_of(femto, photos[:1])
         want, got = reference.run(feeds), tested.run(feeds)
-        np.testing.assert_allclose(got["scores"], want["scores"], atol=2e-3)
-        assert np.mean(np.abs(got["boxes"] - want["boxes"]) < 0.5) > 0.95  # equal scores may change places
+        np.testing.assert_allclose(got["scores"], want["scores"], atol=1e-3)  # TF32 is up to 3e-2 away
+        assert share_with_partner(want, got) > 0.98  # scores that are all but equal change places
 
 
 def test_a_cuda_graph_gives_what_the_stream_gives(engine: Path, femto: Path, photos: list[Pixels]) -> None:
@@ -137,6 +137,14 @@ def feeds_of(model: Path, photos: list[Pixels]) -> dict[str, npt.NDArray[Any]]:
         batch, placements = detector.preprocessor(photos)
     sizes = np.array([placement.span for placement in placements]).round().astype(np.int64)
     return {"images": batch, "orig_target_sizes": sizes}
+
+
+def share_with_partner(want: Arrays, got: Arrays) -> float:
+    """The share of rows that have their like in `got`, wherever: same label, half a pixel, a thousandth of score."""
+    box = np.abs(want["boxes"][0][:, None] - got["boxes"][0]).max(-1) < 0.5
+    score = np.abs(want["scores"][0][:, None] - got["scores"][0]) < 1e-3
+    label = want["labels"][0][:, None] == got["labels"][0]
+    return float((box & score & label).any(1).mean())
 
 
 def assert_identical(first: Arrays, second: Arrays) -> None:
