@@ -94,6 +94,15 @@ def test_fp8_errs_less() -> None:
     assert errors[1] < 0.6 * errors[0]
 
 
+def test_what_a_product_makes_before_its_bias_is_another_tensor_then(bench: Workbench) -> None:
+    centring = bench.calibrated(centred=True).centring
+    apart = {key for key, (place, _) in centring.biases.items() if place[0] != key}
+    assert apart
+    makes = {name for node in bench.quantizer(FP8).model(centring.biases).graph.node for name in node.output}
+    assert makes.isdisjoint(apart)
+    assert makes.issuperset(centring.biases.keys() - apart)
+
+
 def test_only_what_is_quantised_is_centred(bench: Workbench) -> None:
     quantizer = bench.quantizer(FP8)
     gaining = sorted(bench.calibrated(centred=True).centring.biases)

@@ -64,6 +64,31 @@ class CentreInputs:
         return PassResult(graph.model, changed=True)
 
 
+@dataclass(frozen=True)
+class RenameShifted:
+    """A pass that gives products whose bias is added by a later node another name for what they make.
+
+    It is less than it was by what the bias has more, so nobody should take it for the same tensor.
+
+    Attributes:
+        keys: of the products; each is read once, by the node that adds the bias.
+    """
+
+    keys: frozenset[str]
+
+    def __call__(self, model: onnx.ModelProto) -> PassResult:
+        """Rename; see `Pass`."""
+        if not self.keys:
+            return PassResult(model, changed=False)
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        for node in copy.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [f"{name}/less" if name in self.keys else name for name in names]
+        del copy.graph.value_info[:]
+        return PassResult(copy, changed=True)
+
+
 def has_padding(node: NodeProto) -> bool:
     """Whether a product puts zeros around what it reads."""
     pads = attribute(node, "pads")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detrt.graph.centre import CentreInputs, Place, has_padding
+from detrt.graph.centre import CentreInputs, Place, RenameShifted, has_padding
 from detrt.graph.index import GraphIndex, attribute
 from detrt.graph.products import Product
 from detrt.progress import Progress, silent
@@ -55,6 +55,12 @@ class Centring:
         """The pass that centres the inputs of those products among `keys` that gain by it."""
         chosen = {key: at for key, at in self.biases.items() if key in keys}
         return CentreInputs(self.means, frozenset(chosen), dict(chosen.values()))
+
+    def shifted(self, keys: Collection[str]) -> RenameShifted:
+        """The pass that comes last, for those whose bias is not their own."""
+        return RenameShifted(
+            frozenset(key for key, (place, _) in self.biases.items() if key in keys and place[0] != key)
+        )
 
 
 @dataclass

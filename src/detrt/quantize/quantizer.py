@@ -118,8 +118,9 @@ class Quantizer:
                 biases |= self._bias(product, layer)
         scales = {name: self.scale(name) for name in sorted(self._tensors(inputs))}
         insert = InsertQuantizers(self._target.onnx_type, scales, frozenset(inputs), weights, biases)
-        centre = self._calibrated.centring.of(keys)
-        return apply(self._calibrated.source, (centre, insert, room_for_sums)).model
+        centring = self._calibrated.centring
+        passes = (centring.of(keys), insert, room_for_sums, centring.shifted(keys))
+        return apply(self._calibrated.source, passes).model
 
     def scale(self, tensor: str) -> Array:
         """The scale of an activation: float32, of shape () or (tokens,)."""
