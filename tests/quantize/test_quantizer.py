@@ -11,9 +11,10 @@ import onnx
 import pytest
 
 from detrt.errors import GraphError, NonFiniteError
+from detrt.graph.centre import SHIFTED
 from detrt.graph.index import GraphIndex
 from detrt.graph.precision import with_precision
-from detrt.graph.products import find_products
+from detrt.graph.products import Product, find_products
 from detrt.graph.quantizers import refuse_quantized
 from detrt.quantize.formats import FORMATS, Precision
 from detrt.quantize.groups import find_groups
@@ -104,10 +105,15 @@ def test_weight_scales_are_per_channel(bench: Workbench) -> None:
     model = bench.quantizer(SETTINGS["fp8"]).model({product.key for product in bench.products})
     graph = GraphIndex(model)
     for product in bench.products:
-        if product.op == "Conv":
-            node = graph.nodes[graph.producer[graph.nodes[graph.producer[product.key]].input[1]]]
+        if product.weight:
+            node = graph.nodes[graph.producer[made_by(graph, product).input[1]]]
             codes, scales = (graph.constants[name] for name in node.input[:2])
             assert tuple(scales.dims) == (codes.dims[product.axis],)
+
+
+def made_by(graph: GraphIndex, product: Product) -> onnx.NodeProto:
+    """The product's node, whether or not its output has another name for the mean that it lacks."""
+    return graph.nodes[graph.producer[product.key if product.key in graph.producer else product.key + SHIFTED]]
 
 
 def test_only_the_skipping_branch_of_a_residual_is_quantised(bench: Workbench) -> None:
@@ -145,7 +151,7 @@ def test_the_rest_becomes_fp16(bench: Workbench, precision: Precision) -> None:
     graph = GraphIndex(half)
     for product in bench.products:
         types = set()
-        for name in graph.nodes[graph.producer[product.key]].input[:2] if product.key in graph.producer else ():
+        for name in made_by(graph, product).input[:2]:
             node = graph.nodes[graph.producer[name]]
             types.add(graph.constants[node.input[1]].data_type if node.op_type == "DequantizeLinear" else -1)
         assert len(types) <= 1, f"{product.name} multiplies operands whose scales are of two types"

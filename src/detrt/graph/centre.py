@@ -16,12 +16,15 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
-from detrt.graph.index import GraphIndex, attribute, key_of
+from detrt.graph.index import GraphIndex, attribute, key_of, set_input
 from detrt.graph.passes import PassResult
 from detrt.graph.unread import drop_unread
 
 Array = npt.NDArray[Any]
 Place = tuple[str, int]
+
+SHIFTED = "/less"
+"""Ends the name of what a product makes whose bias, added by a later node, has taken the mean."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ class CentreInputs:
                 node.input[0] = builder.centred(builder.padded(node, nodes), mean, nodes)
             for slot in range(3):
                 if (key, slot) in self.biases:
-                    larger = builder.constant(f"{key}/centred/{slot}", self.biases[key, slot])
-                    node.input[:] = [*node.input[:slot], larger, *node.input[slot + 1 :]]
+                    set_input(node, slot, builder.constant(f"{key}/centred/{slot}", self.biases[key, slot]))
             nodes.append(node)
         proto = graph.model.graph
         del proto.node[:]
@@ -84,7 +86,7 @@ class RenameShifted:
         copy.CopyFrom(model)
         for node in copy.graph.node:
             for names in (node.input, node.output):
-                names[:] = [f"{name}/less" if name in self.keys else name for name in names]
+                names[:] = [f"{name}{SHIFTED}" if name in self.keys else name for name in names]
         del copy.graph.value_info[:]
         return PassResult(copy, changed=True)
 

@@ -74,17 +74,17 @@ class GraphIndex:
 
     def element_count(self, name: str) -> int | None:
         """Elements of a tensor whose shape is known; dynamic axes count as one."""
-        shape = self._types.get(name, (0, None))[1]
+        shape = self._shape(name)
         return None if shape is None else prod(max(axis, 1) for axis in shape)
 
     def rank(self, name: str) -> int | None:
         """Number of axes, where it is known."""
-        shape = self._types.get(name, (0, None))[1]
+        shape = self._shape(name)
         return None if shape is None else len(shape)
 
     def side(self, name: str, axis: int) -> int:
         """Length of a tensor along an axis; 0 where it is dynamic or unknown."""
-        shape = self._types.get(name, (0, None))[1]
+        shape = self._shape(name)
         return shape[axis] if shape is not None and axis < len(shape) else 0
 
     def float_inputs(self, node: NodeProto) -> list[str]:
@@ -99,10 +99,18 @@ class GraphIndex:
         """Whether any float32 tensor goes in or comes out."""
         return any(self.is_float(name) for name in (*node.input, *node.output))
 
+    def _shape(self, name: str) -> tuple[int, ...] | None:
+        return self._types.get(name, (0, None))[1]
+
 
 def key_of(node: NodeProto) -> str:
     """What a node is known by in reports and files: its first output, which is unique where names need not be."""
     return next(name for name in node.output if name)
+
+
+def set_input(node: NodeProto, slot: int, name: str) -> None:
+    """Make a tensor the node's input number `slot`, which may be the first that it lacks."""
+    node.input[:] = [*node.input[:slot], name, *node.input[slot + 1 :]]
 
 
 def attribute(node: NodeProto, name: str) -> AttributeProto | None:

@@ -13,7 +13,7 @@ from onnx import NodeProto, helper, numpy_helper
 
 from detrt.errors import GraphError
 from detrt.graph import ops
-from detrt.graph.index import GraphIndex, key_of
+from detrt.graph.index import GraphIndex, key_of, set_input
 from detrt.graph.passes import PassResult
 
 Array = npt.NDArray[Any]
@@ -74,8 +74,7 @@ class InsertQuantizers:
                 elif (key, slot) in self.weights:
                     node.input[slot] = builder.weight(name, self.weights[key, slot], nodes)
                 elif (key, slot) in self.biases:
-                    corrected = builder.constant(f"{key}/corrected/{slot}", self.biases[key, slot])
-                    node.input[:] = [*node.input[:slot], corrected, *node.input[slot + 1 :]]
+                    set_input(node, slot, builder.constant(f"{key}/corrected/{slot}", self.biases[key, slot]))
             nodes.append(node)
         return PassResult(_assembled(graph.model, nodes), True)
 

@@ -134,17 +134,10 @@ def find_centring(graph: GraphIndex, products: Sequence[Product], moments: Mappi
         if np.abs(seen.mean).max() < LARGEST_MEAN and _gain(np.square(weights).sum((0, 2)), seen) >= worth:
             mean = seen.mean.astype(np.float16).astype(np.float32)  # the same number where the graph becomes FP16
             means[product.activations[0]] = mean.reshape(-1, 1, 1) if product.op == "Conv" else mean
-            biases[product.key] = _with_more(graph, product, weights.sum(2) @ mean)
+            bias = layout.bias_with(graph, product, weights.sum(2) @ mean)
+            assert bias is not None  # `can_be_centred`
+            biases[product.key] = bias
     return Centring(means, biases)
-
-
-def _with_more(graph: GraphIndex, product: Product, more: Array) -> tuple[Place, Array]:
-    """Where the product's bias is, and what it is with `more`, (outputs,), added."""
-    place = layout.bias_of(graph, product)
-    bias = layout.bias_value(graph, place, more.size) if place else None
-    assert place is not None
-    assert bias is not None  # `can_be_centred`
-    return place, (bias + more.reshape(bias.shape)).astype(np.float32)
 
 
 def _channel_axis(product: Product) -> int:

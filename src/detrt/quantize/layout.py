@@ -112,6 +112,13 @@ def bias_value(graph: GraphIndex, place: tuple[str, int], channels: int) -> Arra
     return None if scaled or value.reshape(-1).shape != (channels,) or value.shape[-1] != channels else value
 
 
+def bias_with(graph: GraphIndex, product: Product, more: Array) -> tuple[tuple[str, int], Array] | None:
+    """Where the product's bias is, and what it becomes with `more`, (outputs,), added; None where it has no place."""
+    place = bias_of(graph, product)
+    value = bias_value(graph, place, more.size) if place else None
+    return None if place is None or value is None else (place, (value + more.reshape(value.shape)).astype(np.float32))
+
+
 def _ints(node: NodeProto, name: str, otherwise: list[int]) -> list[int]:
     item = attribute(node, name)
     return list(item.ints) if item is not None else otherwise

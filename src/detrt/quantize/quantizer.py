@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 
@@ -164,8 +163,5 @@ class Quantizer:
         return self._layers[product.key]
 
     def _bias(self, product: Product, layer: RoundedLayer) -> Mapping[Place, Array]:
-        place = layout.bias_of(self.graph, product) if layer.bias_shift.any() else None
-        if place is None:
-            return {}
-        value = layout.bias_value(self.graph, place, layer.bias_shift.size)
-        return {} if value is None else {place: (value + layer.bias_shift.reshape(value.shape)).astype(np.float32)}
+        found = layout.bias_with(self.graph, product, layer.bias_shift) if layer.bias_shift.any() else None
+        return dict([found]) if found else {}

@@ -92,10 +92,10 @@ class Workbench:
         return find_centring(self.graph, self.products, moments)
 
     def _calibrate(self, found: Centring, progress: Progress) -> Calibrated:
-        model = found.of(found.biases)(self.graph.model).model
-        graph = GraphIndex(model) if found.biases else self.graph
-        products = find_products(graph) if found.biases else self.products
-        kept = self.cache / ("calibration-centred.npz" if found.biases else "calibration.npz")
+        graph, products, kept = self.graph, self.products, self.cache / "calibration.npz"
+        if found.biases:
+            graph = GraphIndex(found.of(found.biases)(self.graph.model).model)
+            products, kept = find_products(graph), self.cache / "calibration-centred.npz"
         observed = load_observation(kept)
         if observed is None:
             feeds = (photo.feeds for photo in self.photos)
