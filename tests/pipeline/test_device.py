@@ -155,10 +155,12 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
     monkeypatch.setattr(StandInGpu, "allocate", counted)
     given: list[Item] = [PhotoBytes(jpeg(photo(level % 200, 20 + level, 30))) for level in range(60)]
     outcomes_on_device(detector, gpu, decoder, 2, given)
-    places = device.RUNNERS + stream.BATCHES_AHEAD
     held_by_sessions = {memory.pointer for memory in gpu.held}
-    rows, table, sizes, results = 2 * 2, 2, 1, 1
-    assert most <= places * (rows + table + sizes + results) + len(held_by_sessions)
+    room, table, ends, sizes, results = 2, 2, 1, 1, 1
+    places = (device.RUNNERS + stream.BATCHES_AHEAD) * (room + table + ends + sizes + results)
+    session_outputs = 1
+    decoded = device.RUNNERS * 2 if decoder else 0  # each thread's decoder keeps its last group
+    assert most <= places + len(held_by_sessions) + session_outputs + decoded
     assert gpu.alive == held_by_sessions
     assert not gpu.graphs
 
