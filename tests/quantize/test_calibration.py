@@ -42,8 +42,13 @@ def test_no_photo_is_an_error_that_says_so(toy: Path, tmp_path: Path) -> None:
         open_workbench(toy, [str(tmp_path)]).calibrated(centred=False)
     (tmp_path / "only.jpg").unlink()
     (tmp_path / "film.mp4").write_bytes(b"")
-    with pytest.raises(UsageError, match="no photo among them"):
+    with pytest.raises(UsageError, match="only videos in"):
         open_workbench(toy, [str(tmp_path)])
+
+
+def test_a_photo_counts_whatever_it_is_called(toy: Path, tmp_path: Path) -> None:
+    photo = next(drawn_photos(tmp_path / "some", 1).iterdir()).rename(tmp_path / "7f3a")
+    assert open_workbench(toy, [str(photo)]).photos.paths == (photo,)
 
 
 def test_what_was_seen_reads_back(bench: Workbench, tmp_path: Path) -> None:

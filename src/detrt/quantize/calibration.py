@@ -17,7 +17,7 @@ from detrt.errors import ImageError, UsageError
 from detrt.images.preprocess import Preprocessor
 from detrt.images.read import read_photo
 from detrt.images.resize import Placement
-from detrt.images.sources import PHOTO_SUFFIXES, find_files
+from detrt.images.sources import find_files, is_video
 
 Array = npt.NDArray[Any]
 Skipped = Callable[[ImageError], None]
@@ -127,10 +127,10 @@ def calibration_set(
         UsageError: there are only videos.
     """
     files = find_files(sources)
-    photos = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+    photos = [file for file in files if not is_video(file)]
     if not photos:
         raise UsageError(
-            f"There are {len(files)} files in {', '.join(sources)}, but no photo among them.",
+            f"There are only videos in {', '.join(sources)}.",
             "Calibrate on photos; take frames out of a video first.",
         )
     order = np.random.default_rng(seed).permutation(len(photos))[:limit]
