@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -85,6 +86,25 @@ def clip(tmp_path: Path) -> Path:
         writer.add(np.full((48, 64, 3), 20 * index, np.uint8))
     writer.close()
     return path
+
+
+def test_a_phones_video_stands_upright(tmp_path: Path) -> None:
+    path = tmp_path / "phone.mp4"
+    writer = VideoWriter(path, (48, 64), Fraction(10))
+    left_half_white = np.zeros((48, 64, 3), np.uint8)
+    left_half_white[:, :32] = 255
+    writer.add(left_half_white)
+    writer.close()
+    clockwise = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)  # ISO/IEC 14496-12, 8.3.2
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    content[matrix : matrix + len(clockwise)] = clockwise
+    path.write_bytes(content)
+    (frame,) = frames_of(path)
+    assert frame.shape == (64, 48, 3)
+    assert frame.flags.c_contiguous
+    assert frame[:28].mean() > 225
+    assert frame[-28:].mean() < 30
 
 
 def test_frames_keep_their_order_and_their_brightness(clip: Path) -> None:

@@ -18,7 +18,7 @@ DEFAULT_RATE = Fraction(25)
 
 
 def frames_of(path: Path) -> Iterator[Pixels]:
-    """Decode the first video stream of a file, frame by frame, (h, w, 3) uint8 RGB.
+    """Decode the first video stream of a file, frame by frame, (h, w, 3) uint8 RGB, turned as a player shows it.
 
     Raises:
         MissingExtraError: PyAV is not installed.
@@ -31,7 +31,7 @@ def frames_of(path: Path) -> Iterator[Pixels]:
                 raise ImageError(f"{path} holds no video stream.", "Give a video, or a photo.")
             container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+                yield _turned(frame.to_ndarray(format="rgb24"), frame.rotation)
     except (av.FFmpegError, OSError) as error:
         raise ImageError(
             f"{path} cannot be decoded as a video: {error}.", "Check that it plays; it may be cut off."
@@ -80,6 +80,11 @@ class VideoWriter:
         """Write what the encoder still holds, and the index."""
         self._container.mux(self._stream.encode())
         self._container.close()
+
+
+def _turned(image: Pixels, degrees: int) -> Pixels:
+    """Counterclockwise, by quarters: phones store upright videos on their side and say so in the container."""
+    return np.ascontiguousarray(np.rot90(image, round(degrees / 90))) if degrees else image
 
 
 def _av(path: Path) -> Any:
