@@ -28,6 +28,7 @@ from detrt.graph.precision import Precision
 from detrt.runtime import cuda
 from tests.engine.conftest import CONTRACT, tiny_model
 from tests.runtime.standin import StandInGpu
+from tests.tiny import deploy_model
 
 FP32 = BuildOptions(precision="fp32")
 
@@ -71,6 +72,12 @@ def test_r18vd_from_our_own_export_builds(batch: int | None, tmp_path: Path) -> 
     assert manifest.engine_bytes > 2 * 20e6  # 20 million parameters at two bytes
     assert manifest.inputs[0].shape == (batch, 3, 640, 640)
     assert manifest.contract == contract
+
+
+def test_a_model_of_a_fixed_batch_is_told_to_take_that(tmp_path: Path) -> None:
+    save(deploy_model(batch=4), tmp_path / "four.onnx")
+    manifest = build_engine(tmp_path / "four.onnx", tmp_path / "four.engine", FP32).manifest
+    assert manifest.batch == (4, 4, 4)
 
 
 def test_the_second_build_finds_the_engine_up_to_date(tiny: Path, tmp_path: Path) -> None:

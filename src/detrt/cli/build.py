@@ -61,7 +61,7 @@ def build(
 ) -> None:
     """Build a TensorRT engine; a second run with the same input finds that it is up to date."""
     from detrt.engine.builder import build_engine
-    from detrt.engine.options import BuildOptions, batch_from_text, size_from_text
+    from detrt.engine.options import Batch, BuildOptions, batch_from_text, size_from_text
     from detrt.models.registry import resolve_model
 
     _listen(verbose)
@@ -90,7 +90,7 @@ def build(
         return
     out.print(
         f"{name}: {manifest.engine_bytes / 1e6:.1f} MB in {result.seconds:.1f} s; "
-        f"needs {escape(manifest.needs)}, batch {chosen.batch}."
+        f"needs {escape(manifest.needs)}, batch {Batch(*manifest.batch)}."
     )
     err.print(manifest.precision_note)
     if manifest.rewrites:

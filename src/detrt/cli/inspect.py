@@ -82,7 +82,7 @@ def _engine(path: Path) -> tuple[dict[str, str], Serving, dict[str, Any]]:
     facts = {
         "needs": manifest.needs,
         "precision": f"{manifest.precision} {manifest.precision_note}".strip(),
-        "batch": f"{least} to {most}, best at {usual}" if most > 1 else "1",
+        "batch": f"{least} to {most}, best at {usual}" if most > least else str(most),
         "inputs": "\n".join(map(str, manifest.inputs)),
         "outputs": "\n".join(map(str, manifest.outputs)),
         "layers": ", ".join(f"{count:,} in the {what}" for what, count in manifest.layers.items()),

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,7 @@ from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.monitor import BuildMonitor
 from detrt.engine.network import fixed_to_profile, network_from_onnx, network_inputs, network_outputs
-from detrt.engine.options import BuildOptions, Shapes, profile_of
+from detrt.engine.options import BuildOptions, Shapes, batch_of, profile_of
 from detrt.engine.platform import here
 from detrt.engine.plugins import load_plugins, papers_of
 from detrt.engine.tf32 import decide_on_tf32
@@ -110,7 +110,7 @@ def build_engine(
         gpu=gpu.name if gpu else "",
         precision=options.precision,
         precision_note=note,
-        batch=(options.batch.least, options.batch.usual, options.batch.most),
+        batch=astuple(batch_of(profile, options.batch)),
         profile=profile,
         inputs=network_inputs(network),
         outputs=network_outputs(network),

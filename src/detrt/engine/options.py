@@ -163,6 +163,12 @@ def profile_of(inputs: tuple[TensorSpec, ...], batch: Batch, size: tuple[int, in
     return {spec.name: _shapes(spec, batch, size) for spec in inputs}
 
 
+def batch_of(profile: Mapping[str, Shapes], asked: Batch) -> Batch:
+    """What a run takes: the first axis of the picture, which has four; as asked where there is no picture."""
+    pictures = (Batch(*(shape[0] for shape in shapes)) for shapes in profile.values() if len(shapes[0]) == 4)
+    return next(pictures, asked)
+
+
 def _shapes(spec: TensorSpec, batch: Batch, size: tuple[int, int] | None) -> Shapes:
     known = dict(enumerate(spec.shape))
     if len(spec.shape) == 4 and size:
