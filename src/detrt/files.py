@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, and what identifies them."""
+"""Files that are whole or not there at all, and what names and identifies them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.replace(final)
     finally:
         part.unlink(missing_ok=True)
+
+
+def name_of(path: Path) -> str:
+    """A path as text that any output takes, also where it holds bytes that are no UTF-8, as file names may."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

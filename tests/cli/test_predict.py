@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def test_bad_files_are_named_and_the_rest_goes_on(detrt: Command, model: Path, p
     errors = {Path(row["image"]).name: row["error"] for row in rows if "error" in row}
     assert set(errors) == {"cut.jpg", "empty.jpg", "text.jpg"}
     assert "is empty" in errors["empty.jpg"]
+
+
+def test_a_name_that_is_no_utf8_ends_nothing(detrt: Command, model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "1.jpg").rename(os.fsdecode(bytes(photos) + b"/0\xff.jpg"))
+    Path(os.fsdecode(bytes(photos) + b"/1\xfe.jpg")).touch()
+    detrt("predict", model, photos, "--json", tmp_path / "found.jsonl", "--save", tmp_path / "pictures")
+    rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    named = {Path(row["image"]).name: "error" in row for row in rows}
+    assert named == {"0.jpg": False, "0\ufffd.jpg": False, "1\ufffd.jpg": True, "2.jpg": False}
 
 
 def test_half_an_onnx_is_an_error_without_traceback(detrt: Command, model: Path, photos: Path) -> None:

@@ -11,6 +11,7 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from detrt.errors import ImageError
+from detrt.files import name_of
 from detrt.images.jpeg_segments import JpegHeader, header_of
 
 Pixels = npt.NDArray[np.uint8]
@@ -25,7 +26,7 @@ _JPEG_START = b"\xff\xd8\xff"
 
 def read_photo(path: Path, *, upright: bool = True) -> Pixels:
     """Read and decode the photo at `path`; see `decode_photo`."""
-    return decode_photo(read_bytes(path), name=str(path), upright=upright)
+    return decode_photo(read_bytes(path), name=name_of(path), upright=upright)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -38,7 +39,7 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ImageError(
-            f"{path} cannot be read: {error.strerror}.", "Check that it exists and may be read."
+            f"{name_of(path)} cannot be read: {error.strerror}.", "Check that it exists and may be read."
         ) from error
 
 

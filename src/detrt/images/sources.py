@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from detrt.errors import ImageError
+from detrt.files import name_of
 from detrt.images.read import Pixels, decode_photo, read_bytes, read_photo
 from detrt.images.video import frames_of, video_info
 
@@ -55,7 +56,7 @@ class Photo:
 
     @property
     def name(self) -> str:
-        return str(self.path)
+        return name_of(self.path)
 
     def encoded(self) -> bytes:
         return read_bytes(self.path)
@@ -101,7 +102,7 @@ class Frame:
 
     @property
     def name(self) -> str:
-        return f"{self.path}#{self.index:06d}"
+        return f"{name_of(self.path)}#{self.index:06d}"
 
     def pixels(self) -> Pixels:
         return self.image

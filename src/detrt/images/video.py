@@ -12,6 +12,7 @@ import numpy as np
 
 from detrt.errors import ImageError
 from detrt.extras import require
+from detrt.files import name_of
 from detrt.images.read import Pixels
 
 DEFAULT_RATE = Fraction(25)
@@ -28,13 +29,13 @@ def frames_of(path: Path) -> Iterator[Pixels]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise ImageError(f"{path} holds no video stream.", "Give a video, or a photo.")
+                raise ImageError(f"{name_of(path)} holds no video stream.", "Give a video, or a photo.")
             container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
                 yield _turned(frame.to_ndarray(format="rgb24"), frame.rotation)
     except (av.FFmpegError, OSError) as error:
         raise ImageError(
-            f"{path} cannot be decoded as a video: {error}.", "Check that it plays; it may be cut off."
+            f"{name_of(path)} cannot be decoded as a video: {error}.", "Check that it plays; it may be cut off."
         ) from error
 
 
