@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,6 @@ from PIL import Image
 from detrt import Detector
 from detrt.detector import Source
 from detrt.errors import DetrtError, ImageError
-from detrt.graph.onnx_file import save
-from tests import tiny
-
-
-@pytest.fixture
-def detector(tmp_path: Path) -> Iterator[Detector]:
-    save(tiny.deploy_model(), tmp_path / "deploy.onnx")
-    with Detector.open(tmp_path / "deploy.onnx") as opened:
-        yield opened
 
 
 def png(level: int) -> bytes:

@@ -2,79 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from detrt import Detector
 from detrt.contract import ResizeRule
-from detrt.errors import ImageError
-from detrt.graph.onnx_file import save
-from detrt.images.read import Pixels
 from detrt.images.sources import Item, PhotoBytes, PhotoPixels
-from detrt.pipeline import Outcome, detect_stream, device, instant, stream
+from detrt.pipeline import Outcome, detect_stream, device, stream
 from detrt.stages import StageTimes
-from tests import tiny
 from tests.pipeline.device_standin import HostJpegDecoder, lane_on_host
+from tests.pipeline.photos import REFUSED, items, jpeg, photo
 from tests.runtime.standin import StandInGpu
-
-REFUSED = b"not on a gpu"
-
-
-@pytest.fixture
-def detector(tmp_path: Path) -> Iterator[Detector]:
-    save(tiny.deploy_model(), tmp_path / "deploy.onnx")
-    with Detector.open(tmp_path / "deploy.onnx") as opened:
-        yield opened
-
-
-@pytest.fixture
-def gpu() -> StandInGpu:
-    return StandInGpu()
-
-
-@pytest.fixture(params=["decoded here", "decoded on the device"])
-def decoder(request: pytest.FixtureRequest, gpu: StandInGpu) -> HostJpegDecoder | None:
-    return HostJpegDecoder(gpu, REFUSED) if "device" in request.param else None
-
-
-def photo(level: int, height: int = 30, width: int = 40) -> Pixels:
-    ramp = np.linspace(0, 40, width).astype(np.uint8)
-    return np.clip(np.broadcast_to(ramp[None, :, None], (height, width, 3)) + level, 0, 255).astype(np.uint8)
-
-
-def jpeg(pixels: Pixels, comment: bytes = b"") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=95, comment=comment)
-    return file.getvalue()
-
-
-def items() -> list[Item]:
-    """Every kind of photo: JPEGs of all sizes, pixels, a PNG, one that the device refuses, a cut one, a broken one."""
-    png = io.BytesIO()
-    Image.fromarray(photo(90)).save(png, "PNG")
-    whole = jpeg(photo(50, 100, 90))
-    noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
-    spoilt = jpeg(noise, REFUSED)[:-20_000] + b"\xff\xd9"  # whole to look at, refused by the device, damaged in truth
-    return [
-        PhotoBytes(jpeg(photo(0)), "small"),
-        PhotoBytes(jpeg(photo(20, 1, 1)), "one pixel"),
-        PhotoPixels(photo(40, 25, 35), "pixels"),
-        PhotoBytes(whole[: len(whole) // 2], "cut"),
-        PhotoBytes(jpeg(photo(60, 200, 300)), "large"),
-        PhotoBytes(png.getvalue(), "png"),
-        PhotoBytes(b"buy milk", "text"),
-        PhotoBytes(jpeg(photo(120, 33, 77), REFUSED), "refused"),
-        PhotoBytes(spoilt, "spoilt"),
-        PhotoBytes(jpeg(noise)[:-20_000] + b"\xff\xd9", "early end"),  # the same, which the device takes
-        PhotoBytes(jpeg(noise)[:-300] + b"\xff\xd9", "late end"),  # too little is missing for the device to see
-        PhotoBytes(jpeg(np.full((40, 40, 3), 200, np.uint8)), "flat, and whole"),
-        PhotoBytes(jpeg(photo(160, 500, 20)), "tall"),
-    ]
 
 
 def outcomes_on_device(
@@ -165,32 +103,10 @@ def test_memory_stays_within_what_the_places_need_and_goes_back(
     assert not gpu.graphs
 
 
-@pytest.mark.parametrize("count", [1, 4])
-def test_a_single_call_finds_what_a_stream_finds(
-    monkeypatch: pytest.MonkeyPatch,
-    detector: Detector,
-    gpu: StandInGpu,
-    decoder: HostJpegDecoder | None,
-    count: int,
-) -> None:
-    def lane(detector: Detector, batch: int, times: StageTimes, *, alone: bool) -> device.DeviceLane:
-        return lane_on_host(detector, gpu, batch, times, decoder, alone=alone)
-
-    good = [item for item in items() if item.name not in ("cut", "text", "spoilt")][:count]
-    expected = detector.detect(good)
-    monkeypatch.setattr(instant, "device_lane_of", lane)
-    path = instant.InstantPath(detector)
-    for _ in range(3):
-        found = path(good, room=5)
-        assert found is not None
-        assert len(found) == count
-        for ours, theirs in zip(found, expected, strict=True):
-            assert np.allclose(ours.boxes, theirs.boxes, atol=1e-3)
-            assert np.allclose(ours.scores, theirs.scores, atol=1 / 255)
-    with pytest.raises(ImageError, match="text is no image"):
-        path([PhotoBytes(b"buy milk", "text")], room=5)
-    for name in ("cut", "spoilt", "early end"):
-        with pytest.raises(ImageError, match=f"{name} cannot be decoded"):
-            path([item for item in items() if item.name == name], room=5)
-    path.close()
-    assert gpu.alive == {memory.pointer for memory in gpu.held}
+def test_groups_of_damaged_photos_leave_no_memory_behind(detector: Detector, gpu: StandInGpu) -> None:
+    cut, held = jpeg(np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8))[:-5000], list[int]()
+    lane = lane_on_host(detector, gpu, 1, StageTimes())
+    for outcome in detect_stream(detector, [PhotoBytes(cut)] * 60, lane=lane):
+        assert outcome.error
+        held.append(sum(gpu.extents[pointer] for pointer in gpu.alive))
+    assert held[-1] == held[20]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 
 from detrt import Detector
 from detrt.errors import MissingExtraError, ModelError
-from detrt.graph.onnx_file import save
 from detrt.images.gpu import nvjpeg
 from detrt.kernels import compiled
 from detrt.pipeline import device
@@ -21,7 +19,6 @@ from detrt.pipeline.host import HostLane
 from detrt.pipeline.lanes import device_lane_of, lane_of
 from detrt.runtime.onnxruntime import OnnxRuntime
 from detrt.stages import StageTimes
-from tests import tiny
 from tests.runtime.standin import StandInGpu
 
 
@@ -34,13 +31,6 @@ class WithSession(OnnxRuntime):
 
     def session(self) -> None:
         raise AssertionError("nobody should come as far")
-
-
-@pytest.fixture
-def detector(tmp_path: Path) -> Iterator[Detector]:
-    save(tiny.deploy_model(), tmp_path / "deploy.onnx")
-    with Detector.open(tmp_path / "deploy.onnx") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -43,13 +43,6 @@ class Canned:
         return np.full((10, 10, 3), self.level, np.uint8)
 
 
-@pytest.fixture
-def detector(tmp_path: Path) -> Iterator[Detector]:
-    save(tiny.deploy_model(), tmp_path / "deploy.onnx")
-    with Detector.open(tmp_path / "deploy.onnx") as opened:
-        yield opened
-
-
 def level_of(score: float) -> int:
     return round((score - 0.9) * 255)
 

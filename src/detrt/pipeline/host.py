@@ -47,6 +47,8 @@ class HostLane:
 
     def run(self, place: Batch, loaded: Sequence[Loaded]) -> list[Detections]:
         """See `Lane`."""
+        if not loaded:
+            return []
         rows = [photo.row for photo in loaded]
         placements = [photo.placement for photo in loaded]
         with self._times.stage("infer"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,12 @@ class InstantPath:
             if ready is None:
                 return None
             ready.lane.use()
-            found = ready.lane.run(ready.place, self._load(ready, items))
+            try:
+                loaded = self._load(ready, items)
+            except BaseException:
+                ready.lane.run(ready.place, ())  # nothing of this call may stay where the next one's photos go
+                raise
+            found = ready.lane.run(ready.place, loaded)
         for one in found:
             if isinstance(one, ImageError):
                 raise one
@@ -54,17 +59,23 @@ class InstantPath:
 
     def close(self) -> None:
         """Give the memory back."""
-        for ready in self._ready.values():
-            ready.lane.close()
-        self._ready.clear()
-        if self._loaders:
-            self._loaders.shutdown()
+        with self._lock:
+            if self._loaders:
+                self._loaders.shutdown()
+            for ready in self._ready.values():
+                ready.lane.close()
+            self._ready.clear()
 
     def _load(self, ready: _Ready, items: Sequence[Item]) -> list[Loaded]:
+        """All of them; where one fails, its error, when no thread works on the others any more."""
         if len(items) == 1 or ready.lane.loads_together:
             return [ready.lane.load(ready.place, row, item) for row, item in enumerate(items)]
         self._loaders = self._loaders or ThreadPoolExecutor(thread_name_prefix="detrt-load", initializer=ready.lane.use)
-        return list(self._loaders.map(ready.lane.load, [ready.place] * len(items), range(len(items)), items))
+        loading = [self._loaders.submit(ready.lane.load, ready.place, row, item) for row, item in enumerate(items)]
+        try:
+            return [future.result() for future in loading]
+        finally:
+            wait(loading)
 
     def _ready_for(self, room: int) -> _Ready | None:
         if room in self._ready:

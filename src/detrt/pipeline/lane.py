@@ -62,6 +62,8 @@ class Lane(Protocol[Place]):
     def run(self, place: Place, loaded: Sequence[Loaded]) -> Sequence[Detections | ImageError]:
         """Run the network on the loaded rows, any of them, in order; an error where a photo turns out to be damaged.
 
+        The place is free for the next group then, also where no row was loaded and nothing is run.
+
         Raises:
             ModelError: the network cannot run at all.
         """

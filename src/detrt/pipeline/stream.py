@@ -106,7 +106,7 @@ class _Crew:
         """Run the network on what could be loaded, and put the outcomes back in order."""
         results = [result for future in loading for result in future.result()]
         loaded = [result for result in results if isinstance(result, Loaded)]
-        found = iter(self._lane.run(place, loaded) if loaded else ())
+        found = iter(self._lane.run(place, loaded))
         self._free.append(place)
         return [
             self._outcome(item, result, next(found)) if isinstance(result, Loaded) else Outcome(item, error=result)
