@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.main import get_command
 
 from detrt import errors
 from detrt.cli import app as app_module
 from detrt.cli import exit_codes, main
 from detrt.cli.app import app
+from detrt.graph.onnx_file import save
+from tests import tiny
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -55,6 +58,14 @@ def commands() -> Iterator[tuple[str, ...]]:
             yield from below((*words, name), child)
 
     yield from below((), get_command(app))
+
+
+def test_a_name_that_the_terminal_cannot_show_ends_nothing(tmp_path: Path) -> None:
+    save(tiny.deploy_model(), tmp_path / "model.onnx")
+    Image.new("RGB", (40, 30)).save(tmp_path / "\u00fc.jpg")
+    done = detrt("predict", str(tmp_path / "model.onnx"), str(tmp_path / "\u00fc.jpg"), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\xfc.jpg: " in done.stdout
 
 
 def test_an_error_is_two_sentences_and_no_traceback() -> None:

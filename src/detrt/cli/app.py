@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS
 from typing import Annotated
@@ -44,6 +45,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors end in one message and a documented exit code (docs/exit-codes.md)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends nothing
     debug = "--debug" in sys.argv  # wherever it stands, before the command or after it
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
