@@ -29,6 +29,7 @@ struct Group {
     bool is_loaded() const { return loaded.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
 
     void finish_loading() {
+        for (const auto& one : loading) one.wait();  // a group that fails ends here, and none may still load into it
         for (auto& one : loading) one.get();
         loading.clear();
         place->decode_on_chip();

@@ -211,10 +211,11 @@ void Place::send_pixels(Row& row, const Pixels& pixels) {
 
 std::uint8_t* Place::room(Row& row, std::size_t bytes) {
     if (row.bytes < bytes) {
-        row.bytes = std::max(kLeastBytes, bytes * 5 / 4);
+        const auto roomy = std::max(kLeastBytes, bytes * 5 / 4);
         check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");  // the old room may still be read
-        row.host = pinned_memory(row.bytes);
-        row.device = device_memory(row.bytes);
+        row.host = pinned_memory(roomy);
+        row.device = device_memory(roomy);
+        row.bytes = roomy;  // not where there was no memory
     }
     return static_cast<std::uint8_t*>(row.host.get());
 }

@@ -57,4 +57,11 @@ namespace standin {
 // Enqueues any work, as a kernel's launch does.
 void enqueue(cudaStream_t stream, std::function<void()> work);
 
+// While one is there, it is asked whether there is room, by whatever thread makes memory of so many bytes.
+class Room {
+  public:
+    explicit Room(std::function<bool(std::size_t bytes)> has);
+    ~Room();
+};
+
 }  // namespace standin

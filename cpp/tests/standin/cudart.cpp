@@ -107,14 +107,19 @@ cudaError_t free_after_all(void* memory) {
     return cudaSuccess;
 }
 
+std::function<bool(std::size_t)> has_room;
+
 cudaError_t allocate(void** memory, std::size_t bytes) {
-    *memory = std::malloc(bytes);
+    *memory = has_room && !has_room(bytes) ? nullptr : std::malloc(bytes);
     return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 }  // namespace
 
 void standin::enqueue(cudaStream_t stream, Work work) { stream->enqueue(std::move(work)); }
+
+standin::Room::Room(std::function<bool(std::size_t)> has) { has_room = std::move(has); }
+standin::Room::~Room() { has_room = nullptr; }
 
 const char* cudaGetErrorName(cudaError_t) { return "cudaError"; }
 const char* cudaGetErrorString(cudaError_t) { return "of the stand-in"; }

@@ -1,0 +1,44 @@
+// What a GPU does seldom or in its own time, forced on the stand-in.
+#include <cuda_runtime_api.h>
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <vector>
+
+#include "detrt/detector.hpp"
+#include "folder.hpp"
+#include "tiny_detector.hpp"
+
+using namespace detrt;
+
+namespace {
+
+Source plain(Size size = {30, 40}) { return Source::pixels(Pixels(size)); }
+
+}  // namespace
+
+TEST_CASE("a photo that finds no memory ends a call only when no other is on its way into it") {
+    constexpr Size wide{1000, 1100}, narrow{1000, 900};
+    const auto is_of = [](std::size_t bytes, Size size) {
+        return bytes == std::size_t(size.height) * size.width * 15 / 4;
+    };
+    const Folder folder;
+    std::promise<void> refused, ended;
+    const auto has_refused = refused.get_future().share(), has_ended = ended.get_future().share();
+    std::atomic<bool> ended_early{false};
+    const standin::Room room([&](std::size_t bytes) {
+        if (is_of(bytes, wide)) refused.set_value();
+        if (is_of(bytes, narrow)) {
+            has_refused.wait();
+            ended_early = has_ended.wait_for(std::chrono::milliseconds(100)) == std::future_status::ready;
+        }
+        return !is_of(bytes, wide);
+    });
+    auto detector = Detector::open(tiny::engine_in(folder.path, 2));
+    CHECK_THROWS_AS(detector.detect({plain(wide), plain(narrow)}), EngineError);
+    ended.set_value();
+    CHECK_FALSE(ended_early);
+    CHECK(detector.detect({plain(), plain()}).size() == 2);
+}
