@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -48,6 +49,7 @@ class Detector:
         self.preprocessor = Preprocessor(contract)
         self.fixed_batch = _fixed_batch(runtime, contract)
         self._instant: InstantPath | None = None
+        self._lock = threading.Lock()
 
     @staticmethod
     def open(
@@ -87,9 +89,7 @@ class Detector:
             return []
         items = [item_of(photo) for photo in photos]
         if hasattr(self.runtime, "session"):
-            from detrt.pipeline.instant import InstantPath
-
-            path = self._instant = self._instant or InstantPath(self)
+            path = self._instant_path()
             step = self.fixed_batch or len(items)
             parts = [path(items[start : start + step], room=step) for start in range(0, len(items), step)]
             if None not in parts:
@@ -158,7 +158,7 @@ class Detector:
     def over(self, runtime: Runtime) -> Detector:
         """The same detector over another runtime of the same model."""
         other = copy.copy(self)
-        other.runtime, other._instant = runtime, None
+        other.runtime, other._instant, other._lock = runtime, None, threading.Lock()
         return other
 
     def close(self) -> None:
@@ -174,6 +174,14 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _instant_path(self) -> InstantPath:
+        """The same for all threads, whichever comes first: calls wait for each other there."""
+        from detrt.pipeline.instant import InstantPath
+
+        with self._lock:
+            self._instant = self._instant or InstantPath(self)
+            return self._instant
 
     def _run(self, batch: Batch, sizes: Any) -> dict[str, Any]:
         count = len(batch)

@@ -24,16 +24,19 @@ from detrt.pipeline.device import DeviceLane
 from detrt.pipeline.station import Station
 from detrt.runtime.block import DeviceBlock
 from detrt.runtime.device import DeviceArray
+from detrt.runtime.turns import Turn, Turns
 from detrt.stages import StageTimes
 from tests.runtime.standin import StandInGpu, StandInGraph, StandInMemory
 
 
 class HostSession:
-    """A `DeviceSession` of any detector's runtime; only what a station calls."""
+    """A `DeviceSession` of any detector's runtime; only what a station calls. It runs in its turn alone."""
 
-    def __init__(self, detector: Detector, gpu: StandInGpu) -> None:
-        self._runtime, self._gpu = detector.runtime, gpu
-        self.stream = gpu.stream().handle
+    def __init__(self, detector: Detector, gpu: StandInGpu, turns: Turns) -> None:
+        self._runtime, self._gpu, self._turns = detector.runtime, gpu, turns
+        stream = gpu.stream()
+        self.stream = stream.handle
+        self.turn = Turn(turns, stream.synchronize)
         self.inputs: dict[str, DeviceArray] = {}
         self.outputs: dict[str, DeviceArray] = {}
         self.closed = False
@@ -41,6 +44,7 @@ class HostSession:
     def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         if {name: array.shape for name, array in self.inputs.items()} == shapes:
             return
+        self._require_turn()
         blank = {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in self._runtime.inputs}
         self.inputs = {name: self._gpu.put(value) for name, value in blank.items()}
         made = self._runtime.run(blank)
@@ -49,6 +53,7 @@ class HostSession:
 
     def within(self, before: Callable[[int], None], after: Callable[[int], None]) -> StandInGraph:
         """Recorded by the stand-in for a GPU, so what is enqueued once has to serve for every launch."""
+        self._require_turn()
 
         def work() -> None:
             before(self.stream)
@@ -57,7 +62,12 @@ class HostSession:
 
         return self._gpu.capture(self.stream, work)
 
+    def _require_turn(self) -> None:
+        assert self._turns.lock.locked()
+        assert self._turns.last is self.turn
+
     def _run(self) -> None:
+        self._require_turn()
         outputs = self._runtime.run({name: array_at(array).copy() for name, array in self.inputs.items()})
         for name, value in outputs.items():
             array_at(self.outputs[name])[...] = value
@@ -65,6 +75,7 @@ class HostSession:
     def close(self) -> None:
         assert not self.closed
         self.closed = True
+        self.turn.end()
         if self.outputs:
             self._block.close()
 
@@ -167,9 +178,10 @@ def lane_on_host(
     decoder: HostJpegDecoder | None = None,
     *,
     alone: bool = False,
+    turns: Turns | None = None,
 ) -> DeviceLane:
-    """The device's lane of a detector, on stand-ins."""
-    session, kernel = HostSession(detector, gpu), HostKernel(detector.contract, gpu)
+    """The device's lane of a detector, on stand-ins; lanes that share `turns` are of one engine."""
+    session, kernel = HostSession(detector, gpu, turns or Turns()), HostKernel(detector.contract, gpu)
     station = Station(session, gpu, detector.contract, kernel, HostEvent, batch, alone=alone)
     return DeviceLane(detector, gpu, station, batch, times, decoder.another if decoder else None, alone=alone)
 

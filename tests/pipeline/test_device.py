@@ -9,6 +9,7 @@ from detrt import Detector
 from detrt.contract import ResizeRule
 from detrt.images.sources import Item, PhotoBytes, PhotoPixels
 from detrt.pipeline import Outcome, detect_stream, device, stream
+from detrt.runtime.turns import Turns
 from detrt.stages import StageTimes
 from tests.pipeline.device_standin import HostJpegDecoder, lane_on_host
 from tests.pipeline.photos import REFUSED, items, jpeg, photo
@@ -110,3 +111,21 @@ def test_groups_of_damaged_photos_leave_no_memory_behind(detector: Detector, gpu
         assert outcome.error
         held.append(sum(gpu.extents[pointer] for pointer in gpu.alive))
     assert held[-1] == held[20]
+
+
+def test_a_stream_alone_never_waits_for_its_own_runs(detector: Detector, gpu: StandInGpu) -> None:
+    """What is enqueued behind each other keeps the GPU busy."""
+    list(detect_stream(detector, items(), lane=lane_on_host(detector, gpu, 1, StageTimes())))
+    assert not gpu.waited
+
+
+def test_streams_of_one_engine_wait_for_each_others_runs(detector: Detector, gpu: StandInGpu) -> None:
+    turns = Turns()
+    lanes = [lane_on_host(detector, gpu, 2, StageTimes(), turns=turns) for _ in range(2)]
+    one, two = (detect_stream(detector, [PhotoPixels(photo(90))] * 6, batch=2, lane=lane) for lane in lanes)
+    scores = [
+        outcome.detections.scores[0] for pair in zip(one, two, strict=True) for outcome in pair if outcome.detections
+    ]
+    assert len(set(gpu.waited)) == 2
+    assert len(scores) == 12
+    assert len(set(scores)) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,3 +102,22 @@ def test_photos_that_fail_one_after_the_other_leave_no_memory_behind(path: Insta
             path([cut], room=1)
         held.add(sum(gpu.extents[pointer] for pointer in gpu.alive))
     assert len(held) == 1
+
+
+def test_threads_that_come_first_at_once_share_one_path(
+    monkeypatch: pytest.MonkeyPatch, detector: Detector, gpu: StandInGpu, path: InstantPath
+) -> None:
+    monkeypatch.setattr(detector.runtime, "session", None, raising=False)  # there is a device path
+    both, made, new = threading.Barrier(2), list[InstantPath](), InstantPath.__init__
+
+    def slow(self: InstantPath, detector: Detector) -> None:
+        made.append(self)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # another thread that is let in comes here as well
+        new(self, detector)
+
+    monkeypatch.setattr(InstantPath, "__init__", slow)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(detector, [photo(50)] * 2))
+    assert len(made) == 1
+    assert found[0].scores[0] == found[1].scores[0]

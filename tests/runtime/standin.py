@@ -51,6 +51,7 @@ class StandInStream:
 
     def synchronize(self) -> None:
         assert self.handle in self._gpu.streams, "a destroyed stream was used"
+        self._gpu.waited.append(self.handle)
 
     def close(self) -> None:
         self._gpu.streams.discard(self.handle)
@@ -88,6 +89,7 @@ class StandInGpu:
     graphs: set[StandInGraph] = field(default_factory=set)
     captures: int = 0
     launched: list[tuple[str, int]] = field(default_factory=list)
+    waited: list[int] = field(default_factory=list)
     held: list[StandInMemory] = field(default_factory=list)
     _handles: Any = field(default_factory=lambda: itertools.count(1000))
     _recording: threading.local = field(default_factory=threading.local)

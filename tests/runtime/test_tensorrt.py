@@ -195,6 +195,35 @@ def test_graphs_of_tensorrt_rtx_never_run_side_by_side(engine: Path, module: Sta
     assert all(most)
 
 
+def test_sessions_of_tensorrt_rtx_take_turns_with_each_other_and_with_runs(engine: Path, gpu: StandInGpu) -> None:
+    with TensorRTRuntime(engine) as runtime, runtime.session() as one, runtime.session() as two:
+        for session, waits in ((one, []), (one, []), (two, [one.stream]), (two, []), (one, [two.stream])):
+            gpu.waited.clear()
+            with session.turn:
+                assert gpu.waited == waits
+                session.launch()
+        gpu.waited.clear()
+        runtime.run(feeds_of(2))
+        assert one.stream in gpu.waited
+
+
+def test_nobody_waits_for_a_session_that_is_gone(engine: Path, gpu: StandInGpu) -> None:
+    with TensorRTRuntime(engine) as runtime, runtime.session() as one:
+        with runtime.session() as two, two.turn:
+            two.launch()
+        gpu.waited.clear()
+        with one.turn:
+            assert not gpu.waited
+
+
+def test_sessions_of_full_tensorrt_do_not_wait_for_each_other(tmp_path: Path, module: StandInTensorRT) -> None:
+    full = saved_engine(tmp_path / "full.engine", flavour="tensorrt", compute_capabilities=("9.0",))
+    with TensorRTRuntime(full) as runtime, runtime.session() as one, runtime.session() as two:
+        module.gpu.waited.clear()
+        with one.turn, two.turn:
+            assert not module.gpu.waited
+
+
 def test_engines_of_full_tensorrt_run_side_by_side(tmp_path: Path, module: StandInTensorRT) -> None:
     both, met = threading.Barrier(2, timeout=20), threading.Event()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,8 +19,8 @@ from detrt.runtime.gpu import Gpu
 class Station:
     """One session of the engine. Threads enqueue groups behind each other and wait, each for its own.
 
-    The GPU so goes from group to group without waiting for the host, and never runs the engine twice at a time, which
-    would be no faster, and which TensorRT-RTX 1.6 does not survive: its contexts change each other's results.
+    The GPU so goes from group to group without waiting for the host, and the station never runs the engine twice at a
+    time, which would be no faster. Where that would be wrong too, several stations of an engine take turns.
     """
 
     def __init__(
@@ -54,11 +53,11 @@ class Station:
         shapes: dict[str, tuple[int, ...]] = {contract.input_name: (batch, 3, *contract.input_size)}
         if contract.sizes_name:
             shapes[contract.sizes_name] = (batch, 2)
-        session.shape(shapes)
+        with session.turn:
+            session.shape(shapes)
         self._images = session.inputs[contract.input_name]
         self._sizes = session.inputs[contract.sizes_name] if contract.sizes_name else None
         self._outputs = session.outputs
-        self._lock = threading.Lock()
 
     def place(self) -> DevicePlace:
         """Room for a group; who asked closes it before the station."""
@@ -69,7 +68,7 @@ class Station:
         """Enqueue preprocessing and network for every row of the place, of which `rows` hold photos."""
         place.describe(rows, placements)
         stream = self._session.stream
-        with self._lock:
+        with self._session.turn:
             place.round = place.round or self._session.within(partial(self._bring, place), partial(self._fetch, place))
             place.hold(stream)  # until the photos are there; this thread goes on
             place.round.launch(stream)

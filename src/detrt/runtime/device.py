@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -88,6 +89,15 @@ class DeviceSession(Protocol):
     @property
     def stream(self) -> int:
         """Handle (`cudaStream_t`) of the session's own non-blocking stream."""
+        ...
+
+    @property
+    def turn(self) -> AbstractContextManager[None]:
+        """Within, the session may shape itself and enqueue runs, on its own stream, beside others of the engine.
+
+        Where runs of an engine must not overlap, sessions take turns, for which they wait; see `turns`. A session that
+        is the only one, or whose user sees to that otherwise, needs none.
+        """
         ...
 
     @property

@@ -14,6 +14,7 @@ from detrt.runtime.device import DeviceArray, OnDevice, check_feeds, device_arra
 from detrt.runtime.gpu import Gpu, Graph
 from detrt.runtime.loaded_engine import LoadedEngine
 from detrt.runtime.shaped_engine import ShapedEngine
+from detrt.runtime.turns import Turn, Turns
 
 MOST_SHAPES = 8
 """Shapes that a session keeps ready; the one that was not used for the longest time gives way."""
@@ -25,7 +26,13 @@ class EngineSession:
     """A `DeviceSession` of an engine; also runs host arrays. One thread at a time."""
 
     def __init__(
-        self, engine: LoadedEngine, gpu: Gpu, *, graph: bool, closed: Callable[[EngineSession], None] | None = None
+        self,
+        engine: LoadedEngine,
+        gpu: Gpu,
+        *,
+        graph: bool,
+        turns: Turns | None = None,
+        closed: Callable[[EngineSession], None] | None = None,
     ) -> None:
         """Allocate for the greatest shapes of the engine's profile.
 
@@ -33,6 +40,7 @@ class EngineSession:
             engine: to run.
             gpu: where.
             graph: launch through CUDA graphs, or kernel by kernel.
+            turns: of the engine, where its sessions must not run side by side.
             closed: called when the session is given back, in place of freeing it.
         """
         self._engine, self._gpu, self._graph, self._closed = engine, gpu, graph, closed
@@ -44,6 +52,7 @@ class EngineSession:
         gpu.use()
         self._stream = gpu.stream()
         self.stream = self._stream.handle
+        self.turn = Turn(turns or Turns(), self._stream.synchronize)
         sizes = {spec.name: DeviceArray(0, self._greatest[spec.name], spec.dtype).nbytes for spec in self._specs}
         self._device = {name: gpu.allocate(size) for name, size in sizes.items()}
         self._host = {name: gpu.pin(size) for name, size in sizes.items()}
@@ -134,6 +143,7 @@ class EngineSession:
         """Wait for what was enqueued, then give every resource back."""
         self._gpu.use()
         self._stream.synchronize()
+        self.turn.end()
         for shaped in self._ready.values():
             shaped.free()
         self._ready.clear()

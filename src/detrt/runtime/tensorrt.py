@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +16,7 @@ from detrt.runtime.base import Array
 from detrt.runtime.engine_session import EngineSession
 from detrt.runtime.finite import require_finite
 from detrt.runtime.loaded_engine import LoadedEngine
+from detrt.runtime.turns import Turns
 
 
 class TensorRTRuntime:
@@ -52,9 +52,7 @@ class TensorRTRuntime:
         self.gpu.use()
         self._engine = LoadedEngine(data, self.manifest, flavour, cache_path(path), rebuild=rebuild)
         self._graph, self._check = graph, check
-        # Graphs of TensorRT-RTX 1.6.1 that ran side by side changed each other's results: on an H100, 92 of 10,000 runs
-        # of RT-DETRv2-R18 in FP16 from four threads, none of 2,500 alone; engines of their own did not help.
-        self._turns: AbstractContextManager[object] = threading.Lock() if flavour.is_rtx else nullcontext()
+        self._turns = Turns() if flavour.is_rtx else None
         self._lock = threading.Lock()
         self._idle: list[EngineSession] = []
         self._closed = False
@@ -66,7 +64,7 @@ class TensorRTRuntime:
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runtime.run`. Calls from several threads take turns on the GPU where TensorRT-RTX runs the engine."""
-        with self._lent() as session, self._turns:
+        with self._lent() as session, session.turn:
             outputs = session.run(feeds)
         if self._check:
             require_finite(outputs, self.name)
@@ -75,7 +73,7 @@ class TensorRTRuntime:
     def session(self, *, graph: bool = True) -> EngineSession:
         """See `DeviceRuntime.session`."""
         self._refuse_closed()
-        return EngineSession(self._engine, self.gpu, graph=graph)
+        return EngineSession(self._engine, self.gpu, graph=graph, turns=self._turns)
 
     def close(self) -> None:
         """Give device memory back. Sessions that were asked for by `session` are closed by who asked."""
@@ -100,7 +98,7 @@ class TensorRTRuntime:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return EngineSession(self._engine, self.gpu, graph=self._graph, closed=self._take_back)
+        return EngineSession(self._engine, self.gpu, graph=self._graph, turns=self._turns, closed=self._take_back)
 
     def _take_back(self, session: EngineSession) -> None:
         with self._lock:
