@@ -258,6 +258,16 @@ def test_without_a_graph_it_launches_on_the_stream(engine: Path, gpu: StandInGpu
         assert gpu.captures == 0
 
 
+def test_sessions_launch_as_the_runtime_does_where_they_are_not_told(engine: Path, gpu: StandInGpu) -> None:
+    for graph in (True, False):
+        for told in (None, True, False):
+            with TensorRTRuntime(engine, graph=graph) as runtime, runtime.session(graph=told) as session:
+                gpu.captures = 0
+                session.shape({name: feed.shape for name, feed in feeds_of(2).items()})
+                session.within(lambda _: None, lambda _: None).close()
+                assert bool(gpu.captures) == (graph if told is None else told)
+
+
 def test_an_engine_that_cannot_be_captured_runs_all_the_same(
     engine: Path, gpu: StandInGpu, caplog: pytest.LogCaptureFixture
 ) -> None:

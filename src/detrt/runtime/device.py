@@ -171,11 +171,12 @@ class DeviceSession(Protocol):
 class DeviceRuntime(Runtime, Protocol):
     """A runtime whose tensors can stay on the device."""
 
-    def session(self, *, graph: bool = True) -> DeviceSession:
+    def session(self, *, graph: bool | None = None) -> DeviceSession:
         """A session of its own; several of them run side by side, each on its own stream.
 
         Args:
-            graph: launch through a CUDA graph captured per shape; False launches kernel by kernel.
+            graph: launch through a CUDA graph captured per shape; False launches kernel by kernel; None does what the
+                runtime was opened for.
         """
         ...
 

@@ -70,9 +70,10 @@ class TensorRTRuntime:
             require_finite(outputs, self.name)
         return outputs
 
-    def session(self, *, graph: bool = True) -> EngineSession:
+    def session(self, *, graph: bool | None = None) -> EngineSession:
         """See `DeviceRuntime.session`."""
         self._refuse_closed()
+        graph = self._graph if graph is None else graph
         return EngineSession(self._engine, self.gpu, graph=graph, turns=self._turns)
 
     def close(self) -> None:
