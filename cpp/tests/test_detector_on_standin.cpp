@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "detrt/detector.hpp"
+#include "detrt/manifest.hpp"
 #include "folder.hpp"
+#include "standin_engine.hpp"
 #include "tiny_detector.hpp"
 
 using namespace detrt;
@@ -16,6 +18,17 @@ using namespace detrt;
 namespace {
 
 Source plain(Size size = {30, 40}) { return Source::pixels(Pixels(size)); }
+
+std::filesystem::path engine_of_any_batch_in(const Folder& folder) {
+    const auto engine = tiny::engine_in(folder.path, 1);
+    auto manifest = manifest_of(engine);
+    manifest.batch = {1, 1, 8};
+    for (auto* specs : {&manifest.inputs, &manifest.outputs})
+        for (auto& spec : *specs) spec.shape[0] = -1;
+    manifest.profile["images"][2][0] = 8;
+    manifest.save(engine);
+    return engine;
+}
 
 }  // namespace
 
@@ -41,4 +54,24 @@ TEST_CASE("a photo that finds no memory ends a call only when no other is on its
     ended.set_value();
     CHECK_FALSE(ended_early);
     CHECK(detector.detect({plain(), plain()}).size() == 2);
+}
+
+TEST_CASE("calls of many batch sizes amid a stream neither end what it runs on nor run beside it") {
+    const Folder folder;
+    auto detector = Detector::open(engine_of_any_batch_in(folder));
+    auto& engine = standin::engine();
+    engine.milliseconds = 10;
+    engine.crowded = false;  // as several detectors are
+    int given = 0, taken = 0;
+    const auto next = [&] { return given++ < 12 ? std::optional(plain()) : std::nullopt; };
+    const auto take = [&](Outcome&& outcome) {
+        CHECK_FALSE(outcome.error);
+        if (++taken == 3)
+            for (int batch : {2, 3, 4, 5, 6, 1})
+                CHECK(detector.detect(std::vector<Source>(std::size_t(batch), plain())).size() == std::size_t(batch));
+    };
+    detector.stream(next, take, {1, 2});
+    engine.milliseconds = 0;
+    CHECK(taken == 12);
+    CHECK_FALSE(engine.crowded);
 }

@@ -79,17 +79,21 @@ class Detector::Impl {
         std::vector<std::unique_ptr<Place>> idle;
     };
 
-    // The batch size that was not used for the longest time gives way to a new one.
-    Ready& ready_for(int batch) {
+    // The batch size that was not used for the longest time gives way to a new one, unless a stream still uses it. What
+    // a stream has on the GPU ends before another size may run: the engine never runs twice at a time.
+    std::shared_ptr<Ready> ready_for(int batch) {
+        for (const auto& one : ready_)
+            if (one->batch != batch && is_used(one)) one->station->wait();
         const auto known = std::find_if(ready_.begin(), ready_.end(), [&](auto& one) { return one->batch == batch; });
         if (known == ready_.end()) {
-            if (ready_.size() == kMostReady) ready_.pop_back();
-            ready_.push_front(std::make_unique<Ready>(
+            const auto oldest = std::find_if_not(ready_.rbegin(), ready_.rend(), is_used);
+            if (ready_.size() >= kMostReady && oldest != ready_.rend()) ready_.erase(std::next(oldest).base());
+            ready_.push_front(std::make_shared<Ready>(
                 Ready{batch, std::make_unique<Station>(engine, contract, batch, options_.graph), {}}));
         } else {
             std::rotate(ready_.begin(), known, known + 1);
         }
-        return *ready_.front();
+        return ready_.front();
     }
 
     Group group(Ready& ready, std::vector<Source> sources) const {
@@ -108,8 +112,8 @@ class Detector::Impl {
     std::vector<Outcome> detect(std::vector<Source> sources, int batch) {
         const std::lock_guard held(lock);
         engine.gpu().use();
-        auto& ready = ready_for(batch);
-        auto group = this->group(ready, std::move(sources));
+        const auto ready = ready_for(batch);
+        auto group = this->group(*ready, std::move(sources));
         if (group.sources.size() == 1) {
             group.place->load(0, group.sources[0]);  // no thread stands between a photo's bytes and its boxes
         } else {
@@ -117,9 +121,9 @@ class Detector::Impl {
             start_loading(group, *loaders_);
         }
         group.finish_loading();
-        if (!group.place->loaded().empty()) ready.station->enqueue(*group.place);
+        if (!group.place->loaded().empty()) ready->station->enqueue(*group.place);
         auto outcomes = group.outcomes();
-        ready.idle.push_back(std::move(group.place));
+        ready->idle.push_back(std::move(group.place));
         return outcomes;
     }
 
@@ -135,8 +139,11 @@ class Detector::Impl {
     std::recursive_mutex lock;  // who takes a stream's outcomes may call the detector
 
   private:
+    // Whether somebody beside us holds it.
+    static bool is_used(const std::shared_ptr<Ready>& ready) { return ready.use_count() > 1; }
+
     const DetectorOptions options_;
-    std::deque<std::unique_ptr<Ready>> ready_;
+    std::deque<std::shared_ptr<Ready>> ready_;
     std::unique_ptr<Pool> loaders_;
 };
 
@@ -177,7 +184,7 @@ void Detector::stream(const std::function<std::optional<Source>()>& next, const 
                       const StreamOptions& options) {
     const std::lock_guard held(impl_->lock);
     impl_->engine.gpu().use();
-    auto& ready = impl_->ready_for(options.batch);
+    const auto ready = impl_->ready_for(options.batch);
     std::deque<Group> loading, running;  // the elements stay where they are while others come and go at the ends
     const auto loaders = impl_->pool(workers_or_all(options.workers));  // ends before what its threads work on
     const auto chip = impl_->pool(1);                                   // one group after the other
@@ -195,7 +202,7 @@ void Detector::stream(const std::function<std::optional<Source>()>& next, const 
             if (more) sources.push_back(std::move(*source));
         }
         if (sources.empty()) return;
-        loading.push_back(impl_->group(ready, std::move(sources)));
+        loading.push_back(impl_->group(*ready, std::move(sources)));
         auto& group = loading.back();
         Impl::start_loading(group, *loaders);
         group.loaded = chip->submit([&group] { group.finish_loading(); });
@@ -204,11 +211,11 @@ void Detector::stream(const std::function<std::optional<Source>()>& next, const 
         loading.front().loaded.get();
         running.push_back(std::move(loading.front()));
         loading.pop_front();
-        if (!running.back().place->loaded().empty()) ready.station->enqueue(*running.back().place);
+        if (!running.back().place->loaded().empty()) ready->station->enqueue(*running.back().place);
     };
     const auto finish_group = [&] {
         auto outcomes = running.front().outcomes();
-        ready.idle.push_back(std::move(running.front().place));
+        ready->idle.push_back(std::move(running.front().place));
         running.pop_front();
         for (auto& outcome : outcomes) take(std::move(outcome));
     };

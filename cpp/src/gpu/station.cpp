@@ -19,4 +19,6 @@ void Station::enqueue(Place& place) {
     place.fetch(session_.outputs(), stream);
 }
 
+void Station::wait() const { check(cudaStreamSynchronize(session_.stream()), "cudaStreamSynchronize"); }
+
 }  // namespace detrt

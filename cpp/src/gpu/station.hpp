@@ -17,6 +17,9 @@ class Station {
     // Enqueues preprocessing, network and the copy of the results of every row of the place.
     void enqueue(Place& place);
 
+    // Waits until all that is enqueued has run.
+    void wait() const;
+
   private:
     const ModelContract& contract_;
     Session session_;
