@@ -7,6 +7,8 @@ import pytest
 
 from detrt import Detector
 from detrt.contract import ResizeRule
+from detrt.errors import ImageError
+from detrt.images.read import Pixels
 from detrt.images.sources import Item, PhotoBytes, PhotoPixels
 from detrt.pipeline import Outcome, detect_stream, device, stream
 from detrt.runtime.turns import Turns
@@ -70,6 +72,27 @@ def test_a_photo_too_large_for_its_place_is_resized_here(
         assert ours.size == theirs.size
         assert np.allclose(ours.detections.boxes, theirs.detections.boxes, atol=1e-3)
         assert np.allclose(ours.detections.scores, theirs.detections.scores, atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        photo(90) / 255,
+        photo(90).astype(np.int32),
+        photo(90)[..., :1],
+        photo(90)[..., 0],
+        np.dstack([photo(90), photo(90)[..., :1]]),
+        photo(90)[:0],
+    ],
+    ids=["float", "int32", "one channel", "no channels", "four channels", "no lines"],
+)
+def test_pixels_that_are_no_rgb_of_8_bits_fail_alone(detector: Detector, gpu: StandInGpu, wrong: Pixels) -> None:
+    given: list[Item] = [PhotoPixels(wrong, "wrong"), PhotoPixels(photo(90), "right")]
+    bad, good = outcomes_on_device(detector, gpu, None, 2, given)
+    (on_host, _) = detect_stream(detector, given, batch=2)
+    assert isinstance(bad.error, ImageError)
+    assert str(bad.error) == str(on_host.error)
+    assert good.detections
 
 
 def test_results_stay_when_their_memory_is_used_again(detector: Detector, gpu: StandInGpu) -> None:

@@ -38,11 +38,7 @@ class Preprocessor:
         Raises:
             ImageError: the array is not an RGB photo of 8 bits.
         """
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-            raise ImageError(
-                f"The photo is a {pixels.dtype} array of shape {pixels.shape}.",
-                "Give (height, width, 3) uint8, RGB; `detrt.images.read_photo` does from a file.",
-            )
+        require_rgb(pixels)
         placement = place(pixels.shape[:2], self._contract.input_size, self._contract.resize)
         small = resize(pixels, placement, self._contract.resize)
         for plane, channel in enumerate(self._channels):
@@ -55,3 +51,16 @@ class Preprocessor:
         """A whole batch at once."""
         batch = self.batch(len(photos))
         return batch, [self.fill(row, photo) for row, photo in zip(batch, photos, strict=True)]
+
+
+def require_rgb(pixels: Pixels) -> None:
+    """Refuse what is no photo (h, w, 3) uint8, whatever its type says.
+
+    Raises:
+        ImageError: it has other axes or another dtype, or no pixels.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise ImageError(
+            f"The photo is a {pixels.dtype} array of shape {pixels.shape}.",
+            "Give (height, width, 3) uint8, RGB; `detrt.images.read_photo` does from a file.",
+        )

@@ -15,6 +15,7 @@ from detrt.images.gpu.jpeg import DecodesJpegs
 from detrt.images.gpu.preprocess import FusedPreprocessing, PhotoOnDevice, fits_kernel
 from detrt.images.gpu.run_out import RunOut, ends_whole, run_out_of
 from detrt.images.jpeg_segments import JpegHeader
+from detrt.images.preprocess import require_rgb
 from detrt.images.read import Pixels, decode_jpeg, jpeg_header
 from detrt.images.resize import Placement, place, resize
 from detrt.images.sources import Encoded, Item
@@ -162,6 +163,7 @@ class DeviceLane:
 
     def _send(self, row: PhotoRow, pixels: Pixels) -> Placement:
         """Bring decoded pixels to the device; those of a huge photo at the network's size already."""
+        require_rgb(pixels)
         placement = sent = self._placed(pixels.shape[:2])
         if not self._fits(placement):
             pixels = resize(pixels, placement, self._detector.contract.resize)
