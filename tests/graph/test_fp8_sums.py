@@ -43,6 +43,21 @@ def test_a_quantiser_of_a_constant_is_rescaled_with_its_dequantiser() -> None:
     assert np.abs(run(roomy, x) - run(model, x)).max() < 0.01 * run(model, x).std()
 
 
+def test_a_weight_that_two_products_read_is_a_constant_for_both() -> None:
+    model = linear()
+    model.graph.node.extend([*quantised("u"), helper.make_node("MatMul", ["u_float", "w_float"], ["z"])])
+    narrow = np.dtype(ml_dtypes.float8_e4m3fn)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in scaling("u", 3, narrow).items()
+    )
+    for values, name in ((model.graph.input, "u"), (model.graph.output, "z")):
+        values.add().CopyFrom(values[0])
+        values[-1].name = name
+    stored = {tensor.name: tensor for tensor in room_for_sums(model).model.graph.initializer}
+    assert worst_sum(weight_of(room_for_sums(model).model)[0]) < FP16_LARGEST
+    assert {"x_scale", "u_scale"} <= stored.keys()  # as they were: no activations multiply one another
+
+
 def test_very_wide_products_keep_their_precision() -> None:
     codes, _ = weight_of(room_for_sums(linear(width=20_000)).model)
     assert np.abs(codes).max(0).min() >= LEAST_TOP

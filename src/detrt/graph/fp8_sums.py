@@ -48,25 +48,34 @@ def room_for_sums(model: onnx.ModelProto) -> PassResult:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph, changed = Links(copy), False
-    for node in graph.nodes:
-        operands = [graph.dequantizer(name) for name in node.input[:2]] if node.op_type in _CHANNELS else []
-        narrow = [operand for operand in operands if operand is not None and _is_fp8(graph, operand)]
-        if len(narrow) != 2:
-            continue
-        codes = [_constant_codes(graph, operand) for operand in narrow]
-        for operand, constant in zip(narrow, codes, strict=True):
+    for node, operands in _fp8_products(graph):
+        for operand, constant in operands:
             scale = graph.constant(operand.input[1])
             if scale is None or operand.input[1].endswith(_ROOM):
                 continue
             if constant is not None:
                 factor = _room(constant, _axis(operand) if scale.size > 1 else _channel_axis(node))
                 changed |= _enlarge(graph, copy.graph, operand, scale, factor if scale.size > 1 else factor.max())
-            elif all(other is None for other in codes):
+            elif all(other is None for _, other in operands):
                 changed |= _enlarge(graph, copy.graph, operand, scale, np.array(ATTENTION))
     if not changed:
         return PassResult(model, changed=False)
     drop_unread(copy.graph)
     return PassResult(copy, changed=True)
+
+
+def _fp8_products(graph: Links) -> list[tuple[NodeProto, list[tuple[NodeProto, Array | None]]]]:
+    """Every product of two FP8 operands: their dequantisers, each with the magnitudes of its codes; see there.
+
+    All are looked at before any is changed: a weight that several products read is a constant for each of them.
+    """
+    found = []
+    for node in graph.nodes:
+        operands = [graph.dequantizer(name) for name in node.input[:2]] if node.op_type in _CHANNELS else []
+        narrow = [operand for operand in operands if operand is not None and _is_fp8(graph, operand)]
+        if len(narrow) == 2:
+            found.append((node, [(operand, _constant_codes(graph, operand)) for operand in narrow]))
+    return found
 
 
 def _room(codes: Array, axis: int) -> Array:

@@ -34,8 +34,9 @@ class QuantizedWeight:
 class InsertQuantizers:
     """A pass that quantises inputs of nodes. Weights are stored as codes, so the file shrinks to a quarter.
 
-    Every tensor gets one pair of nodes however many products read it: they then read the same codes, and TensorRT
-    quantises it once, in the kernel that makes it. Readers that are not named keep the float tensor.
+    Every activation gets one pair of nodes however many products read it: they then read the same codes, and TensorRT
+    quantises it once, in the kernel that makes it. A weight has codes for each product that reads it, since they are
+    rounded for what that one multiplies it with. Readers that are not named keep the float tensor.
 
     Attributes:
         onnx_type: element type of the codes.
@@ -72,7 +73,7 @@ class InsertQuantizers:
                         raise GraphError(f"There is no scale for the tensor {name}.", "Calibrate this model again.")
                     node.input[slot] = builder.activation(name, self.scales[name], nodes)
                 elif (key, slot) in self.weights:
-                    node.input[slot] = builder.weight(name, self.weights[key, slot], nodes)
+                    node.input[slot] = builder.weight(f"{key}/weight/{slot}", self.weights[key, slot], nodes)
                 elif (key, slot) in self.biases:
                     set_input(node, slot, builder.constant(f"{key}/corrected/{slot}", self.biases[key, slot]))
             nodes.append(node)
@@ -114,7 +115,7 @@ def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
 
 
 class _Builder:
-    """Makes each pair of nodes once, and puts it before the first node that needs it."""
+    """Makes what nodes read in place of float tensors, and puts it before the first node that needs it."""
 
     def __init__(self, graph: GraphIndex, onnx_type: int) -> None:
         self._graph, self._type = graph, onnx_type
@@ -135,15 +136,15 @@ class _Builder:
         return self._done[name]
 
     def weight(self, name: str, weight: QuantizedWeight, nodes: list[NodeProto]) -> str:
-        rounded = f"{name}/axis{weight.axis}/rounded"
-        if rounded not in self._done:
-            self.constant(f"{name}/codes", weight.codes)
-            self.constant(f"{name}/scale", weight.scales)
-            names = [f"{name}/codes", f"{name}/scale", self._zero(name, weight.scales.shape)]
-            nodes.append(
-                helper.make_node("DequantizeLinear", names, [rounded], name=f"{name}/dequantize", axis=weight.axis)
-            )
-            self._done[rounded] = rounded
+        constants = [
+            self.constant(f"{name}/codes", weight.codes),
+            self.constant(f"{name}/scale", weight.scales),
+            self._zero(name, weight.scales.shape),
+        ]
+        rounded = f"{name}/rounded"
+        nodes.append(
+            helper.make_node("DequantizeLinear", constants, [rounded], name=f"{name}/dequantize", axis=weight.axis)
+        )
         return rounded
 
     def constant(self, name: str, value: Array) -> str:

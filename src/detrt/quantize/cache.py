@@ -17,7 +17,7 @@ from detrt.settings import cache_dir
 
 Array = npt.NDArray[Any]
 
-FORMAT = 4
+FORMAT = 5
 """Raised when an old file would be misread, or when the same settings have come to mean other numbers."""
 
 

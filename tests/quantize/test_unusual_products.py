@@ -1,0 +1,59 @@
+"""Products that the family's own exports rarely hold, and others' do: each quantised right, or left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from detrt.quantize.formats import Precision
+from detrt.quantize.quantizer import Settings
+from tests.quantize.few_nodes import Feeds, errors, graph_of, quantised
+
+make = helper.make_node
+BOTH = pytest.mark.parametrize("precision", ["int8", "fp8"])
+
+
+def settings(precision: Precision, *, compensate: bool = True) -> Settings:
+    return Settings(precision, "max", "max", compensate=compensate)
+
+
+def tokens(*shape: int, photos: int = 20, **means: float) -> Feeds:
+    """Inputs of that shape, whose channels are correlated and have the means given by name."""
+    rng = np.random.default_rng(5)
+    mixed = {name: rng.standard_normal((4, shape[-1])) for name in means}
+    return [
+        {
+            name: (rng.standard_normal((*shape[:-1], 4)) @ mixed[name] + mean).astype(np.float32)
+            for name, mean in means.items()
+        }
+        for _ in range(photos)
+    ]
+
+
+def drawn(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return np.random.default_rng(6).standard_normal(shape)
+
+
+@BOTH
+def test_a_weight_that_two_products_read_is_rounded_for_each(precision: Precision) -> None:
+    feeds, constants = tokens(1, 50, 16, x=2.0, u=-3.0), {"w": drawn(16, 16), "b": np.zeros(16)}
+    nodes = {
+        "y": [make("MatMul", ["x", "w"], ["p"]), make("Add", ["p", "b"], ["y"])],
+        "z": [make("MatMul", ["u", "w"], ["q"]), make("Add", ["q", "b"], ["z"])],
+    }
+    together = graph_of([*nodes["y"], *nodes["z"]], constants, feeds, ["y", "z"])
+    found = errors(together, quantised(together, feeds, settings(precision)), feeds)
+    for name, alone in nodes.items():
+        model = graph_of(alone, constants, feeds, [name])
+        own = errors(model, quantised(model, feeds, settings(precision)), feeds)[name]
+        assert found[name] == pytest.approx(own, rel=0.02, abs=1e-5)
+
+
+@BOTH
+def test_a_weight_may_be_read_by_rows_and_by_columns(precision: Precision) -> None:
+    feeds = tokens(50, 16, x=0.5, u=-0.5)
+    nodes = [make("MatMul", ["x", "w"], ["y"]), make("Gemm", ["u", "w"], ["z"], transB=1)]
+    model = graph_of(nodes, {"w": drawn(16, 16)}, feeds, ["y", "z"])
+    found = errors(model, quantised(model, feeds, settings(precision)), feeds)
+    assert max(error for error, _ in found.values()) < 0.05
