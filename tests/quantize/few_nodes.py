@@ -22,7 +22,7 @@ Feeds = Sequence[Mapping[str, Array]]
 
 
 def graph_of(
-    nodes: Sequence[NodeProto], constants: Mapping[str, Array], feeds: Feeds, outputs: Sequence[str]
+    nodes: Sequence[NodeProto], constants: Mapping[str, Array], feeds: Feeds, outputs: Sequence[str] = ("y",)
 ) -> onnx.ModelProto:
     """A model whose inputs are those of `feeds`; everything is float32."""
     graph = helper.make_graph(

@@ -57,3 +57,13 @@ def test_a_weight_may_be_read_by_rows_and_by_columns(precision: Precision) -> No
     model = graph_of(nodes, {"w": drawn(16, 16)}, feeds, ["y", "z"])
     found = errors(model, quantised(model, feeds, settings(precision)), feeds)
     assert max(error for error, _ in found.values()) < 0.05
+
+
+@BOTH
+def test_the_bias_of_a_scaled_gemm_is_not_corrected_by_what_is_not_scaled(precision: Precision) -> None:
+    feeds = tokens(40, 16, x=3.0)
+    model = graph_of([make("Gemm", ["x", "w", "b"], ["y"], alpha=0.05)], {"w": drawn(16, 6), "b": np.zeros(6)}, feeds)
+    plain, found = (
+        errors(model, quantised(model, feeds, settings(precision, compensate=way)), feeds)["y"] for way in (False, True)
+    )
+    assert found == pytest.approx(plain)

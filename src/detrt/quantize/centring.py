@@ -86,8 +86,8 @@ class Moments:
 def can_be_centred(graph: GraphIndex, product: Product) -> bool:
     """Whether every output reads all channels, and there is a bias that the mean can go into."""
     node = graph.nodes[product.node]
-    group, alpha = attribute(node, "group"), attribute(node, "alpha")
-    if (group and group.i > 1) or (alpha and alpha.f != 1) or not layout.can_be_sampled(node, product):
+    group = attribute(node, "group")
+    if (group and group.i > 1) or not layout.can_be_sampled(node, product):
         return False
     assert product.weight
     place, outputs = layout.bias_of(graph, product), graph.constants[product.weight].dims[product.axis]

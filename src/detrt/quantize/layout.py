@@ -35,14 +35,17 @@ def as_weight(matrix: Array, product: Product, shape: tuple[int, ...]) -> Array:
 
 
 def can_be_sampled(node: NodeProto, product: Product) -> bool:
-    """Whether the product is a plain matrix product of patches: no transposed convolution, no batch of matrices."""
-    auto = attribute(node, "auto_pad")
-    transposed = attribute(node, "transA")
+    """Whether the product is a plain matrix product of patches: no transposed convolution, no batch of matrices.
+
+    Nor a Gemm that scales its sums, since its bias is of another scale then.
+    """
+    auto, transposed, alpha = (attribute(node, name) for name in ("auto_pad", "transA", "alpha"))
     return bool(
         product.weight
         and product.op in ("Conv", "Gemm", "MatMul")
         and (auto is None or auto.s == b"NOTSET")
         and (transposed is None or not transposed.i)
+        and (alpha is None or alpha.f == 1)
     )
 
 
