@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from detrt import Detector
 from detrt.contract import ResizeRule
+from detrt.detector import contract_of
 from detrt.errors import ContractError, ModelError
 from detrt.graph.onnx_file import save, with_contract
 from detrt.images import Pixels
 from detrt.images.resize import place
+from detrt.runtime.base import Array
+from detrt.runtime.onnxruntime import OnnxRuntime
 from tests import tiny
 
 
@@ -62,10 +67,40 @@ def test_a_fixed_batch_takes_any_number_of_photos(tmp_path: Path, count: int) ->
     save(tiny.deploy_model(batch=3), tmp_path / "three.onnx")
     photos = [photo(20, 20 + index, 30 * index) for index in range(count)]
     with Detector.open(tmp_path / "three.onnx") as fixed:
-        assert fixed.fixed_batch == 3
         found = fixed.detect(photos)
     assert [round(float(row.scores[0] - 0.9) * 255) for row in found] == [30 * index for index in range(count)]
     assert [row.boxes[0, 2] for row in found] == [0.75 * (20 + index) for index in range(count)]
+
+
+class FourToEight(OnnxRuntime):
+    """A model that takes four to eight photos a run, as an engine might."""
+
+    profile: ClassVar = {"images": ((4, 3, *tiny.SIZE), (8, 3, *tiny.SIZE), (8, 3, *tiny.SIZE))}
+    ran: list[int]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.ran = [*getattr(self, "ran", []), *{len(value) for value in feeds.values()}]
+        return super().run(feeds)
+
+
+@pytest.mark.parametrize(("count", "runs"), [(1, [4]), (4, [4]), (7, [7]), (17, [8, 8, 4])])
+def test_an_engine_that_takes_so_many_at_least_and_at_most_takes_any_number(
+    deploy: Path, count: int, runs: list[int]
+) -> None:
+    runtime = FourToEight(deploy)
+    photos = [photo(20, 20 + index, 10 * index) for index in range(count)]
+    with Detector(runtime, contract_of(runtime, {})) as detector:
+        found = detector.detect(photos)
+    assert [round(float(row.scores[0] - 0.9) * 255) for row in found] == [10 * index for index in range(count)]
+    assert [row.boxes[0, 2] for row in found] == [0.75 * (20 + index) for index in range(count)]
+    assert runtime.ran == runs
+
+
+def test_so_does_a_stream_whose_last_photos_are_few(deploy: Path) -> None:
+    runtime = FourToEight(deploy)
+    with Detector(runtime, contract_of(runtime, {})) as detector:
+        found = list(detector.stream([photo(20, 20, 10 * index) for index in range(6)], batch=4))
+    assert [round(float(row.scores[0] - 0.9) * 255) for row in found] == [10 * index for index in range(6)]
 
 
 def test_no_photos_no_detections(deploy: Path) -> None:

@@ -23,7 +23,7 @@ from detrt.images.preprocess import Batch, Preprocessor
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item, Photo, PhotoBytes, PhotoPixels
-from detrt.runtime.base import Runtime
+from detrt.runtime.base import Runtime, WithinProfile
 from detrt.runtime.open import open_runtime
 from detrt.signature import contract_from_signature
 
@@ -47,7 +47,7 @@ class Detector:
         self.runtime = runtime
         self.contract = contract
         self.preprocessor = Preprocessor(contract)
-        self.fixed_batch = _fixed_batch(runtime, contract)
+        self.least_batch, self.most_batch = _batches_of(runtime, contract)
         self._instant: InstantPath | None = None
         self._lock = threading.Lock()
 
@@ -78,7 +78,7 @@ class Detector:
         return self.detect([photo])[0]
 
     def detect(self, photos: Sequence[Source]) -> list[Detections]:
-        """Detections of several photos of any sizes, run as one batch (or several, where the model fixes its own).
+        """Detections of several photos of any sizes, run as one batch (or several, where the model takes no more).
 
         May be called from several threads.
 
@@ -90,8 +90,8 @@ class Detector:
         items = [item_of(photo) for photo in photos]
         if hasattr(self.runtime, "session"):
             path = self._instant_path()
-            step = self.fixed_batch or len(items)
-            parts = [path(items[start : start + step], room=step) for start in range(0, len(items), step)]
+            groups = [items[run] for run in self._runs(len(items))]
+            parts = [path(group, room=max(self.least_batch, len(group))) for group in groups]
             if None not in parts:
                 return [found for part in parts if part for found in part]
         batch, placements = self.preprocessor([item.pixels() for item in items])
@@ -143,10 +143,7 @@ class Detector:
     def infer(self, batch: Batch, placements: Sequence[Placement]) -> dict[str, Any]:
         """Run the network on a preprocessed batch; the outputs have one row a photo."""
         sizes = sizes_to_feed(placements)
-        step = self.fixed_batch or len(batch)
-        parts = [
-            self._run(batch[start : start + step], sizes[start : start + step]) for start in range(0, len(batch), step)
-        ]
+        parts = [self._run(batch[run], sizes[run]) for run in self._runs(len(batch))]
         return (
             parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         )
@@ -183,10 +180,15 @@ class Detector:
             self._instant = self._instant or InstantPath(self)
             return self._instant
 
+    def _runs(self, count: int) -> list[slice]:
+        """Which of so many photos go through the network together."""
+        step = self.most_batch or count
+        return [slice(start, start + step) for start in range(0, count, step)]
+
     def _run(self, batch: Batch, sizes: Any) -> dict[str, Any]:
         count = len(batch)
-        if self.fixed_batch and count < self.fixed_batch:  # the last, short one: repeat a photo and drop its rows
-            fill = [0] * (self.fixed_batch - count)
+        if count < self.least_batch:  # repeat a photo and drop its rows
+            fill = [0] * (self.least_batch - count)
             batch, sizes = np.concatenate([batch, batch[fill]]), np.concatenate([sizes, sizes[fill]])
         feeds: dict[str, Any] = {self.contract.input_name: batch}
         if self.contract.sizes_name:
@@ -211,6 +213,10 @@ def contract_of(runtime: Runtime, overrides: Mapping[str, Any]) -> ModelContract
     return contract.replaced(**overrides)
 
 
-def _fixed_batch(runtime: Runtime, contract: ModelContract) -> int | None:
+def _batches_of(runtime: Runtime, contract: ModelContract) -> tuple[int, int | None]:
+    """The least and the greatest number of photos that a run takes; None where there is no greatest."""
+    if isinstance(runtime, WithinProfile):
+        least, _, greatest = runtime.profile[contract.input_name]
+        return least[0], greatest[0]
     images = next(spec for spec in runtime.inputs if spec.name == contract.input_name)
-    return images.shape[0]
+    return images.shape[0] or 1, images.shape[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 
 from detrt import Detector
+from detrt.detections import Detections
 from detrt.errors import ImageError
 from detrt.images.read import Pixels
-from detrt.images.sources import PhotoBytes
+from detrt.images.sources import Item, PhotoBytes
 from detrt.pipeline import device, instant
 from detrt.pipeline.instant import InstantPath
 from detrt.stages import StageTimes
@@ -102,6 +104,28 @@ def test_photos_that_fail_one_after_the_other_leave_no_memory_behind(path: Insta
             path([cut], room=1)
         held.add(sum(gpu.extents[pointer] for pointer in gpu.alive))
     assert len(held) == 1
+
+
+@pytest.mark.parametrize("decoder", [None])
+@pytest.mark.parametrize(("count", "rooms"), [(1, [4]), (4, [4]), (7, [7]), (17, [8, 8, 4])])
+def test_an_engines_least_and_most_are_kept(
+    monkeypatch: pytest.MonkeyPatch, detector: Detector, path: InstantPath, count: int, rooms: list[int]
+) -> None:
+    monkeypatch.setattr(detector.runtime, "session", None, raising=False)  # there is a device path
+    monkeypatch.setattr(detector, "least_batch", 4)
+    monkeypatch.setattr(detector, "most_batch", 8)
+    asked, call = list[int](), InstantPath.__call__
+
+    def noted(self: InstantPath, items: Sequence[Item], *, room: int) -> list[Detections] | None:
+        asked.append(room)
+        return call(self, items, room=room)
+
+    monkeypatch.setattr(InstantPath, "__call__", noted)
+    found = detector.detect([photo(10 * number) for number in range(count)])
+    scores = [float(one.scores[0]) for one in found]
+    assert len(scores) == count
+    assert scores == sorted(set(scores))
+    assert asked == rooms
 
 
 def test_threads_that_come_first_at_once_share_one_path(

@@ -23,6 +23,7 @@ from detrt.engine.log import TensorRTLog
 from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.platform import here
 from detrt.errors import EngineError, ModelError, NonFiniteError
+from detrt.runtime.base import WithinProfile
 from detrt.runtime.device import DeviceArray, DeviceRuntime, DeviceSession
 from detrt.runtime.engine_session import MOST_SHAPES
 from detrt.runtime.tensorrt import TensorRTRuntime
@@ -126,6 +127,8 @@ def test_it_gives_what_the_engine_computes_and_says_what_it_is(engine: Path) -> 
         assert runtime.device == "cuda:0"
         assert runtime.name == f"TensorRT-RTX {VERSION} (fp16)"
         assert runtime.metadata == {"who": "a test"}
+        assert isinstance(runtime, WithinProfile)
+        assert [shape[0] for shape in runtime.profile["images"]] == [1, 8, 32]
         assert [spec.name for spec in runtime.inputs] == ["images", "sizes"]
 
 

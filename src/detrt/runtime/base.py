@@ -57,6 +57,18 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
+class WithinProfile(Protocol):
+    """A runtime whose inputs have shapes within bounds.
+
+    Attributes:
+        profile: input name to its least, usual and greatest shape.
+    """
+
+    @property
+    def profile(self) -> Mapping[str, tuple[tuple[int, ...], ...]]: ...
+
+
+@runtime_checkable
 class SplitsByCore(Protocol):
     """A runtime of whose runs as many as there are cores can go side by side, each on one thread.
 

@@ -60,6 +60,7 @@ class TensorRTRuntime:
         self.device = f"cuda:{self.gpu.index}"
         self.inputs = self.manifest.inputs
         self.outputs = self.manifest.outputs
+        self.profile = self.manifest.profile
         self.metadata: Mapping[str, str] = self.manifest.metadata
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
