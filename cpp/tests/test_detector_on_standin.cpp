@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "detrt/detector.hpp"
+#include "detrt/error.hpp"
 #include "detrt/manifest.hpp"
 #include "folder.hpp"
 #include "standin_engine.hpp"
@@ -74,4 +75,37 @@ TEST_CASE("calls of many batch sizes amid a stream neither end what it runs on n
     engine.milliseconds = 0;
     CHECK(taken == 12);
     CHECK_FALSE(engine.crowded);
+}
+
+TEST_CASE("a contract that is not of the engine is refused before anything is read or written by it") {
+    const Folder folder;
+    const auto engine = tiny::engine_in(folder.path, 2);
+    const auto whole = manifest_of(engine);
+    const auto open = [&](const Metadata& changes, bool shapes_known = true) {
+        auto manifest = whole;
+        manifest.metadata = {{"detrt.contract", "1"},
+                             {"detrt.input_size", "[32, 48]"},
+                             {"detrt.output_form", "\"raw\""},
+                             {"detrt.sizes_name", "null"}};
+        for (const auto& [key, value] : changes) manifest.metadata["detrt." + key] = value;
+        if (!shapes_known)
+            for (auto& spec : manifest.outputs) spec.shape.clear();
+        manifest.save(engine);
+        return Detector::open(engine);
+    };
+    const Metadata swapped = {{"outputs", R"({"logits": "boxes", "boxes": "logits"})"}};
+    CHECK(open({}).detect({plain(), plain()}).size() == 2);
+    CHECK_THROWS_AS(open({{"input_size", "[640, 640]"}}), ContractError);
+    CHECK_THROWS_AS(open({{"input_name", "\"pixels\""}}), ContractError);
+    CHECK_THROWS_AS(open({{"sizes_name", "\"sizes\""}}), ContractError);
+    CHECK_THROWS_AS(open({{"outputs", R"({"logits": "scores", "boxes": "boxes"})"}}), ContractError);
+    CHECK_THROWS_AS(open(swapped), ContractError);
+    CHECK_THROWS_AS(open({{"output_form", "\"detections\""},
+                          {"outputs", R"({"labels": "logits", "boxes": "boxes", "scores": "logits"})"}}),
+                    ContractError);
+    auto unknown = open(swapped, false);
+    CHECK_THROWS_WITH_AS(unknown(plain()),
+                         "The model's contract does not fit its tensors: the output logits float32 (2, 1, 3) should be "
+                         "(2, 1, 4). Export the model again, and build its engine anew.",
+                         ContractError);
 }

@@ -58,6 +58,17 @@ TEST_CASE("what is written is read back") {
     CHECK(whole_engine(papers.engine, read).size() == 6);
 }
 
+TEST_CASE("an input without a profile of its axes is damage") {
+    Papers papers;
+    papers.manifest.profile["images"][2].pop_back();
+    papers.manifest.save(papers.engine);
+    CHECK(error_of([&] { manifest_of(papers.engine); }).find("is damaged: the profile of images has 3 axes.") !=
+          std::string::npos);
+    papers.manifest.profile.clear();
+    papers.manifest.save(papers.engine);
+    CHECK(error_of([&] { manifest_of(papers.engine); }).find("is damaged: ") != std::string::npos);
+}
+
 TEST_CASE("an engine that was changed or cut off is not given to TensorRT") {
     Papers papers;
     std::ofstream(papers.engine) << "Engine";

@@ -55,7 +55,8 @@ struct EngineManifest {
     // The `detrt build` command that makes this engine anew.
     std::string rebuild_command(const std::filesystem::path& engine) const;
 
-    // The contract that travelled with the model, else the one that its tensors allow.
+    // The contract that travelled with the model, else the one that its tensors allow. A ContractError where it is not
+    // of a model with these tensors.
     ModelContract contract() const;
 
     // Writes the JSON beside the engine, whole or not at all.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.hpp"
+#include "core/fit.hpp"
 #include "core/text.hpp"
 #include "core/versions.hpp"
 #include "detrt/error.hpp"
@@ -47,6 +48,13 @@ json specs_to(const std::vector<TensorSpec>& specs) {
     return made;
 }
 
+void refuse_other_axes(const TensorSpec& spec, const Profile& profile) {
+    for (const auto& shape : profile)
+        if (shape.size() != spec.shape.size())
+            throw std::invalid_argument("the profile of " + spec.name + " has " + std::to_string(shape.size()) +
+                                        " axes");
+}
+
 EngineManifest manifest_from(const json& values) {
     EngineManifest manifest;
     const auto read = [&](const char* name, auto& into) { values.at(name).get_to(into); };
@@ -66,6 +74,7 @@ EngineManifest manifest_from(const json& values) {
         manifest.profile[name] = {axes_of(shapes.at(0)), axes_of(shapes.at(1)), axes_of(shapes.at(2))};
     manifest.inputs = specs_of(values.at("inputs"));
     manifest.outputs = specs_of(values.at("outputs"));
+    for (const auto& spec : manifest.inputs) refuse_other_axes(spec, manifest.profile.at(spec.name));
     read("metadata", manifest.metadata);
     for (const auto& one : values.at("plugins"))
         manifest.plugins.push_back({one.at("path").get<std::string>(), one.at("sha256").get<std::string>()});
@@ -107,7 +116,9 @@ std::string EngineManifest::rebuild_command(const std::filesystem::path& engine)
 
 ModelContract EngineManifest::contract() const {
     const auto found = contract_from_metadata(metadata);
-    return found ? *found : contract_from_signature(inputs, outputs);
+    const auto contract = found ? *found : contract_from_signature(inputs, outputs);
+    refuse_misfit(contract, inputs, outputs);
+    return contract;
 }
 
 void EngineManifest::save(const std::filesystem::path& engine) const {

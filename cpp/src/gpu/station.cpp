@@ -1,14 +1,27 @@
 #include "gpu/station.hpp"
 
+#include "core/fit.hpp"
 #include "gpu/preprocess.hpp"
 
 namespace detrt {
+namespace {
+
+std::vector<TensorSpec> specs_of(const std::vector<DeviceTensor>& tensors) {
+    std::vector<TensorSpec> specs;
+    for (const auto& tensor : tensors) specs.push_back({tensor.name, tensor.shape, tensor.dtype});
+    return specs;
+}
+
+}  // namespace
 
 Station::Station(const Engine& engine, const ModelContract& contract, int batch, bool graph)
     : contract_(contract),
       session_(engine, batch, graph),
       images_(session_.input(contract.input_name)),
-      sizes_(contract.sizes_name ? &session_.input(*contract.sizes_name) : nullptr) {}
+      sizes_(contract.sizes_name ? &session_.input(*contract.sizes_name) : nullptr) {
+    // the manifest may leave open what the engine's outputs are
+    refuse_misfit(contract, specs_of(session_.inputs()), specs_of(session_.outputs()), batch);
+}
 
 void Station::enqueue(Place& place) {
     const auto stream = session_.stream();
