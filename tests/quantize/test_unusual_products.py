@@ -67,3 +67,13 @@ def test_the_bias_of_a_scaled_gemm_is_not_corrected_by_what_is_not_scaled(precis
         errors(model, quantised(model, feeds, settings(precision, compensate=way)), feeds)["y"] for way in (False, True)
     )
     assert found == pytest.approx(plain)
+
+
+@BOTH
+def test_one_photo_with_one_patch_is_little_to_go_by_but_no_nan(precision: Precision) -> None:
+    rng = np.random.default_rng(7)
+    feeds = [{"x": rng.uniform(0, 1, (1, 8, 2, 2)).astype(np.float32)} for _ in range(20)]
+    nodes = [make("GlobalAveragePool", ["x"], ["pooled"]), make("Conv", ["pooled", "w", "b"], ["y"])]
+    model = graph_of(nodes, {"w": drawn(6, 8, 1, 1), "b": np.zeros(6)}, feeds)
+    error, _ = errors(model, quantised(model, feeds[:1], settings(precision)), feeds)["y"]
+    assert error < 0.2

@@ -128,6 +128,8 @@ def find_centring(graph: GraphIndex, products: Sequence[Product], moments: Mappi
         seen = moments.get(product.activations[0])
         if seen is None or seen.axis != _channel_axis(product) or not can_be_centred(graph, product):
             continue
+        if seen.count < 2:  # how much varies around the mean, nobody has seen
+            continue
         matrix = layout.as_matrix(layout.weight_of(graph, product), product, 1)[0]
         weights = matrix.reshape(len(matrix), len(seen.sums), -1).astype(np.float64)  # output, channel, tap
         worth = WORTH_PADDING if has_padding(graph.nodes[product.node]) else WORTH

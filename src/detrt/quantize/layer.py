@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detrt.quantize.formats import Format
+from detrt.quantize.formats import Doubles, Format
 from detrt.quantize.rounding import round_compensated
 
 Array = npt.NDArray[Any]
@@ -46,7 +46,7 @@ def round_layer(
         return RoundedLayer(codes, scales, np.zeros(scales.size, np.float32))
     codes = np.stack(
         [
-            round_compensated(rows, scale, np.cov(seen.T.astype(np.float64)).reshape(rows.shape[1], -1), target)
+            round_compensated(rows, scale, _covariance(seen), target)
             for rows, scale, seen in zip(matrix, scales, samples, strict=True)
         ]
     )
@@ -54,6 +54,11 @@ def round_layer(
     seen = samples if input_scale is None or input_scale.ndim else target.round_trip(samples, input_scale)
     error = _output(rounded, seen.mean(1, keepdims=True)) - _output(matrix, samples.mean(1, keepdims=True))
     return RoundedLayer(codes, scales, -error.reshape(-1).astype(np.float32))
+
+
+def _covariance(patches: Array) -> Doubles:
+    """(columns, columns) of (patches, columns); zeros of a single patch, as one photo shows to a squeeze-excitation."""
+    return np.asarray(np.cov(patches.T.astype(np.float64), bias=True)).reshape(patches.shape[1], -1)
 
 
 def _output(matrix: Array, samples: Array) -> Array:
