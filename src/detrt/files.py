@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -24,6 +25,26 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.replace(final)
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_unwritable(path: str | os.PathLike[str]) -> None:
+    """Fail before long work whose result could not be written to `path` as that fails after it.
+
+    Raises:
+        OSError: as `whole` would.
+    """
+    final = Path(path)
+    if final.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final))
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=final.parent):
+        pass
+
+
+def stamp_of(path: Path) -> str:
+    """Tells a file from others and from itself before it was changed, without reading it."""
+    stat = path.stat()
+    return f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}"
 
 
 def name_of(path: Path) -> str:

@@ -17,7 +17,7 @@ from detrt.engine import api
 from detrt.engine.calibration import ranges_from_photos
 from detrt.engine.capabilities import refuse_unsupported, refuse_unsupported_model
 from detrt.engine.debug_tensors import mark_debug_tensors
-from detrt.engine.fingerprint import fingerprint, source_sha256, up_to_date
+from detrt.engine.fingerprint import fingerprint, up_to_date
 from detrt.engine.flavour import Flavour, find, member
 from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest, cache_path
@@ -29,9 +29,9 @@ from detrt.engine.plugins import load_plugins, papers_of
 from detrt.engine.tf32 import decide_on_tf32
 from detrt.engine.timing_cache import TimingCacheFile
 from detrt.errors import EngineError, UsageError
-from detrt.files import whole
+from detrt.files import refuse_unwritable, whole
 from detrt.graph.engine_form import EngineForm, in_engine_form
-from detrt.graph.onnx_file import contract_from_onnx, input_specs, load
+from detrt.graph.onnx_file import contract_from_onnx, input_specs, load, sha256_of_model
 from detrt.graph.plugin_nodes import for_plugins
 from detrt.graph.precision import plan_precision, with_plan
 from detrt.graph.ranges import hash_of
@@ -83,9 +83,10 @@ def build_engine(
     refuse_unsupported(options, flavour, gpu)
     proto = load(source)
     refuse_unsupported_model(proto, flavour)
-    digest = source_sha256(source)
+    digest = sha256_of_model(source)
     plugins = papers_of(options.plugins, target)
     expected = fingerprint(digest, options, plugins, flavour, gpu)
+    refuse_unwritable(target)
     if not force and (current := up_to_date(target, expected)):
         return BuildResult(target, current, was_up_to_date=True, seconds=time.perf_counter() - started)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-
-import onnx
 
 from detrt import __version__
 from detrt.engine.flavour import Flavour
@@ -50,20 +48,8 @@ def up_to_date(engine: Path, expected: str) -> EngineManifest | None:
     return manifest if same and sha256_of(engine) == manifest.engine_sha256 else None
 
 
-def source_sha256(path: Path) -> str:
-    """Hash of an ONNX file, and of the files that hold its weights where they lie beside it."""
-    digests = [sha256_of(path), *(sha256_of(path.parent / name) for name in sorted(set(_external(path))))]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
 def calibration_photos(folder: Path | None) -> list[Path]:
     """The photos of a folder, in the order of their names; none where there is no folder."""
     from detrt.images.sources import find_files
 
     return find_files([str(folder)]) if folder else []
-
-
-def _external(path: Path) -> Iterator[str]:
-    for tensor in onnx.load(path, load_external_data=False).graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield from (entry.value for entry in tensor.external_data if entry.key == "location")

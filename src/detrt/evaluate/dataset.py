@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from detrt.contract import ModelContract
 from detrt.errors import DatasetError
+from detrt.files import stamp_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class CocoDataset:
     photos: tuple[CocoPhoto, ...]
     category_ids: tuple[int, ...]
     category_names: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """Identifies the boxes by content, and the photos by name, size and time of change."""
+        digest = hashlib.sha256(json.dumps(self.annotations).encode())
+        for photo in self.photos:
+            digest.update(f"{photo.id}|{stamp_of(photo.path)}".encode())
+        return digest.hexdigest()
 
     def categories_of(self, contract: ModelContract) -> tuple[int, ...]:
         """The category id of each label of a model.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import onnx
@@ -10,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from detrt.contract import PREFIX, ModelContract, contract_from_metadata
 from detrt.errors import ModelError
-from detrt.files import whole
+from detrt.files import sha256_of, whole
 from detrt.models.registry import CHECKPOINTS
 from detrt.signature import TensorSpec
 
@@ -39,6 +42,13 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     if not model.graph.node:
         raise ModelError(f"{file} holds a graph without any node.", "Export the model again.")
     return model
+
+
+def sha256_of_model(path: Path) -> str:
+    """Hash of a model's file, and, for an ONNX, of the files that hold its weights where they lie beside it."""
+    names = sorted(set(_external(path))) if path.suffix == ".onnx" else []
+    digests = [sha256_of(path), *(sha256_of(path.parent / name) for name in names)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
@@ -76,3 +86,16 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
     shape = tuple(axis.dim_value if axis.HasField("dim_value") else None for axis in tensor.shape.dim)
     return TensorSpec(value.name, shape, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
+
+
+def _external(path: Path) -> Iterator[str]:
+    """Names of the files beside it that hold weights; what is damaged or missing is told by who loads it."""
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except DecodeError:
+        return
+    constants = (attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t"))
+    for tensor in chain(graph.initializer, constants):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            names = (entry.value for entry in tensor.external_data if entry.key == "location")
+            yield from (name for name in names if (path.parent / name).is_file())

@@ -11,7 +11,8 @@ import onnx
 from detrt.contract import ModelContract
 from detrt.detector import Detector
 from detrt.evaluate import CocoDataset, evaluate
-from detrt.files import sha256_of, whole
+from detrt.files import whole
+from detrt.graph.onnx_file import sha256_of_model
 from detrt.progress import Progress, silent
 from detrt.quantize.cache import cache_folder, cache_key
 from detrt.runtime.onnxruntime import OnnxRuntime
@@ -31,8 +32,8 @@ def measured_ap(
         NonFiniteError: the model gives NaN or infinity.
     """
     source = model if isinstance(model, Path) else model.SerializeToString()
-    model_hash = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256_of(source)
-    journal = cache_folder("ap") / f"{cache_key(model_hash, repr(contract), repr(labelled.photos))}.jsonl"
+    model_hash = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256_of_model(source)
+    journal = cache_folder("ap") / f"{cache_key(model_hash, repr(contract), labelled.fingerprint())}.jsonl"
     known = journal.with_suffix(".json")
     if known.is_file():
         return float(json.loads(known.read_text()))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from detrt.contract import ModelContract
 from detrt.decoding import sizes_to_feed
 from detrt.errors import ImageError, UsageError
+from detrt.files import stamp_of
 from detrt.images.preprocess import Preprocessor
 from detrt.images.read import read_photo
 from detrt.images.resize import Placement
@@ -101,11 +102,11 @@ class CalibrationSet:
         return replace(self, mirrored=not self.mirrored)
 
     def fingerprint(self) -> str:
-        """Identifies the photos (name, size, time of change) and how they are prepared."""
-        digest = hashlib.sha256(repr(self.contract).encode())
+        """Identifies the photos (name, size, time of change), how they are prepared and what is read of the outputs."""
+        told = self.contract.replaced(class_names=(), family="", variant="", source_sha256="")
+        digest = hashlib.sha256(repr(replace(told, assumed=())).encode())
         for path in self.paths:
-            stat = path.stat()
-            digest.update(f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}".encode())
+            digest.update(stamp_of(path).encode())
         return digest.hexdigest()
 
 

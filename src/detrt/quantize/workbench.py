@@ -15,7 +15,7 @@ import onnx
 from detrt.contract import ModelContract
 from detrt.detector import contract_of
 from detrt.errors import GraphError, ImageError
-from detrt.files import sha256_of, whole
+from detrt.files import whole
 from detrt.graph import onnx_file
 from detrt.graph.index import GraphIndex
 from detrt.graph.macs import count_macs
@@ -169,7 +169,7 @@ def open_workbench(
     chosen = calibration_set(photos, contract, limit=limit, seed=seed, skipped=skipped)
     graph = GraphIndex(at_opset(float_model, OPSET))
     graph.refuse_narrow()
-    bench = Workbench(source, float_model, graph, contract, chosen, sha256_of(source))
+    bench = Workbench(source, float_model, graph, contract, chosen, onnx_file.sha256_of_model(source))
     if not bench.products:
         raise GraphError(
             f"{source} holds no float32 convolution or matrix product with a constant.",

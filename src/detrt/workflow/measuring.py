@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,8 @@ from detrt.compare.files import compare_layers_of
 from detrt.compare.layers import TensorDrift
 from detrt.detector import Detector
 from detrt.evaluate import CocoDataset, evaluate
-from detrt.files import sha256_of, whole
+from detrt.files import whole
+from detrt.graph.onnx_file import sha256_of_model
 from detrt.profile.live import profile_engine
 from detrt.progress import Progress
 from detrt.workflow import artefact
@@ -40,9 +40,8 @@ def scored(made: Artefact, dataset: CocoDataset, folder: Path, files: Sequence[s
         DetrtError: see `evaluate`.
     """
     model = folder / made.file
-    digest = sha256_of(model)
-    of_set = hashlib.sha256(repr([photo.id for photo in dataset.photos]).encode()).hexdigest()[:12]
-    journal = folder / "measured" / f".{made.precision}.{made.form}.{of_set}.jsonl"
+    digest = sha256_of_model(model)
+    journal = folder / "measured" / f".{made.precision}.{made.form}.{dataset.fingerprint()[:12]}.jsonl"
     with Detector.open(model) as detector:
         done = evaluate(detector, dataset, journal=journal, model_hash=digest, resume=True, progress=progress)
         runtime, device = detector.runtime.name, detector.runtime.device
