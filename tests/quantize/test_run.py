@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import onnx
 import pytest
 
-from detrt.detector import Detector
-from detrt.errors import GraphError
+from detrt.detector import Detector, contract_of
+from detrt.errors import GraphError, UsageError
 from detrt.evaluate import CocoDataset, coco_dataset
 from detrt.graph.index import GraphIndex
 from detrt.graph.onnx_file import contract_from_onnx, load
+from detrt.graph.onnx_file import save as save_model
 from detrt.images.read import read_photo
+from detrt.quantize.average_precision import measured_ap
 from detrt.quantize.formats import Precision
 from detrt.quantize.modelopt import placed_by_modelopt
 from detrt.quantize.recipe import Recipe, load_recipe
@@ -22,6 +25,7 @@ from detrt.quantize.run import quantize
 from detrt.quantize.sensitivity import sensitivity_of
 from detrt.quantize.sensitivity_report import draw, save
 from detrt.quantize.workbench import Workbench, open_workbench
+from detrt.runtime.onnxruntime import OnnxRuntime
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +82,7 @@ def test_a_search_ends_in_a_file_that_runs_and_says_what_it_is(
 def test_a_search_that_labels_belie_is_made_again_at_their_price(
     toy: Path, photos: Path, labelled: CocoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = open_workbench(toy, [str(photos)], limit=5)
+    bench = open_workbench(toy, [str(photos)], limit=5, overrides={"class_names": ("1", "2", "3", "4")})
     told: list[float] = []  # in place of AP, which one cannot make fall as one likes
 
     def ap(model: Path, *_: object, **__: object) -> float:
@@ -96,6 +100,42 @@ def test_a_search_that_labels_belie_is_made_again_at_their_price(
     assert again.judged.ap == 85.0
     assert again.judged.loss.points < once.judged.loss.points
     assert again.macs_share < once.macs_share
+
+    falling = iter((60.0, 70.0, 65.0))
+    monkeypatch.setattr(
+        "detrt.quantize.run.measured_ap", lambda model, *_, **__: 90.0 if model == bench.source else next(falling)
+    )
+    best = quantize(bench, target, precision="int8", recipe=recipe, target_drop=8.0, labelled=labelled)
+    assert next(falling, None) is None
+    assert best.judged.ap == 70.0
+    narrow = placed_by_modelopt(load(target), bench.products)
+    assert best.macs_share == sum(product.macs for product in bench.products if product.key in narrow) / bench.macs
+
+
+def test_what_cannot_end_well_is_refused_before_the_work(bench: Workbench, toy: Path, tmp_path: Path) -> None:
+    before = toy.read_bytes()
+    with pytest.raises(UsageError, match="is the float model itself"):
+        quantize(bench, toy, precision="int8", recipe=load_recipe("safe"))
+    with pytest.raises(UsageError, match=r"would be called keep\.engine"):
+        quantize(bench, tmp_path / "keep.engine", precision="int8", recipe=load_recipe("safe"))
+    with pytest.raises(UsageError, match="nothing to search"):
+        quantize(bench, tmp_path / "q.onnx", precision="int8", recipe=load_recipe("max"), target_drop=0.5)
+    (tmp_path / "file").touch()
+    with pytest.raises((FileExistsError, NotADirectoryError)):
+        quantize(bench, tmp_path / "file" / "q.onnx", precision="int8", recipe=load_recipe("safe"))
+    assert toy.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_ap_is_measured_anew_when_the_boxes_change(toy: Path, labelled: CocoDataset) -> None:
+    with OnnxRuntime(toy, device="cpu") as runtime:
+        contract = contract_of(runtime, {"class_names": ("1", "2", "3", "4")})
+    once = measured_ap(toy, contract, labelled)
+    elsewhere = copy.deepcopy(labelled)
+    for row in elsewhere.annotations["annotations"]:
+        row["bbox"][0] += 40
+    assert measured_ap(toy, contract, elsewhere) < once - 10
+    assert measured_ap(toy, contract, labelled) == once
 
 
 @pytest.mark.parametrize("name", ["conv-only", "backbone-encoder", "q_config_1", "q_config_2", "q_config_3"])
@@ -115,6 +155,7 @@ def test_recipes_of_our_own_placement_run(bench: Workbench, tmp_path: Path, name
 def test_modelopt_places_and_our_ranges_mend(bench: Workbench, tmp_path: Path, precision: Precision) -> None:
     pytest.importorskip("modelopt.onnx.quantization")
     own = quantize(bench, tmp_path / "own.onnx", precision=precision, recipe=load_recipe("max"))
+    assert own.macs_share > 0
     placed = placed_by_modelopt(load(tmp_path / "own.onnx"), bench.products)
     wanted = {"stage 1", "CCFF"} if precision == "int8" else {"FFN"}  # for FP8 it leaves thin convolutions alone
     assert wanted <= {bench.groups[key] for key in placed}
@@ -122,6 +163,20 @@ def test_modelopt_places_and_our_ranges_mend(bench: Workbench, tmp_path: Path, p
     mended = quantize(bench, tmp_path / "mended.onnx", precision=precision, recipe=recipe)
     assert mended.macs_share == own.macs_share > 0
     assert GraphIndex(load(tmp_path / "mended.onnx")).nodes
+
+
+def test_modelopt_quantises_a_model_whose_nodes_have_no_names(
+    toy: Path, photos: Path, bench: Workbench, tmp_path: Path
+) -> None:
+    pytest.importorskip("modelopt.onnx.quantization")
+    nameless = load(toy)
+    for node in nameless.graph.node:
+        node.name = ""
+    save_model(nameless, tmp_path / "nameless.onnx")
+    recipe = Recipe("mended", placement="modelopt", mend=True)
+    of_names = quantize(bench, tmp_path / "named.q.onnx", precision="int8", recipe=recipe)
+    bare = open_workbench(tmp_path / "nameless.onnx", [str(photos)])
+    assert quantize(bare, tmp_path / "q.onnx", precision="int8", recipe=recipe).macs_share == of_names.macs_share > 0
 
 
 def test_a_quantised_file_is_refused(bench: Workbench, photos: Path, tmp_path: Path) -> None:

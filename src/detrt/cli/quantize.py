@@ -16,7 +16,7 @@ from detrt.cli.console import err, out, progress_bars
 from detrt.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    from detrt.quantize.run import Report
+    from detrt.quantize.report import Report
 
 EXAMPLES = """
 [bold]Examples[/]

@@ -16,7 +16,7 @@ from detrt.contract import ModelContract
 from detrt.errors import ModelError
 from detrt.extras import require
 from detrt.graph import onnx_file
-from detrt.graph.index import GraphIndex
+from detrt.graph.index import GraphIndex, key_of
 from detrt.graph.products import Product
 from detrt.quantize.calibration import PreparedPhoto
 from detrt.quantize.formats import Precision
@@ -45,12 +45,16 @@ def quantized_by_modelopt(
         ModelError: it fails on this model.
     """
     quantization = require("modelopt.onnx.quantization", extra="quantize", purpose="The recipe's placement")
+    named = onnx.ModelProto()
+    named.CopyFrom(model)
+    for node in named.graph.node:
+        node.name = node.name or key_of(node)  # ModelOpt tells nodes by their names, and so do we what it did
     feeds = [photo.feeds for photo in photos]
     arrays = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
     shapes = ",".join(f"{name}:{'x'.join(map(str, (1, *array.shape[1:])))}" for name, array in arrays.items())
     with tempfile.TemporaryDirectory() as folder, quiet():
         source, result = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
-        source.write_bytes(model.SerializeToString())
+        source.write_bytes(named.SerializeToString())
         try:
             quantization.quantize(
                 str(source),

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import onnx
 
 from detrt.contract import ModelContract
-from detrt.errors import UsageError
+from detrt.errors import ModelError, UsageError
 from detrt.evaluate import CocoDataset
-from detrt.files import whole
+from detrt.files import refuse_unwritable
 from detrt.graph import onnx_file
 from detrt.graph.fp8_sums import room_for_sums
 from detrt.graph.precision import with_precision
 from detrt.graph.ranges import measure_ranges
 from detrt.progress import Progress, silent
 from detrt.quantize.average_precision import measured_ap
-from detrt.quantize.engines import EngineVerdict, engine_verdict
+from detrt.quantize.engines import engine_verdict
 from detrt.quantize.formats import Precision
-from detrt.quantize.measure import Loss
 from detrt.quantize.modelopt import placed_by_modelopt, quantized_by_modelopt
 from detrt.quantize.price import AP_PER_POINT, allowed_points, ap_drop, revised_rate
 from detrt.quantize.quantizer import Quantizer, Ranges, Settings
 from detrt.quantize.recipe import Recipe
+from detrt.quantize.report import Judged, Report, Rest, left_out
 from detrt.quantize.search import Effort, Found, search
-from detrt.quantize.sensitivity import PartLoss, measure_parts, parts_by_group, parts_by_product
+from detrt.quantize.sensitivity import measure_parts, parts_by_group, parts_by_product
 from detrt.quantize.torch_ranges import ranges_in_torch
 from detrt.quantize.tuning import tune_ranges
 from detrt.quantize.workbench import Workbench
-
-Rest = Literal["fp32", "fp16"]
 
 ATTEMPTS = 3
 """Searches at most, where labels say that the result has lost more than it may."""
@@ -43,65 +39,6 @@ ATTEMPTS = 3
 FINEST_SEARCH = 3e12
 """Multiply-accumulates of all runs of a sensitivity by product, up to which the search measures products rather than
 groups. Some minutes on two cores. A number of the graph and not of the clock, so that every machine searches alike."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What was measured on the model that ships.
-
-    Attributes:
-        loss: against the float model, on calibration photos.
-        ap, float_ap: COCO AP of it and of the float model, where labels were given.
-    """
-
-    loss: Loss
-    ap: float | None = None
-    float_ap: float | None = None
-
-    @property
-    def ap_drop(self) -> float | None:
-        """AP that quantisation has cost."""
-        return None if self.ap is None or self.float_ap is None else self.float_ap - self.ap
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was done and what came of it.
-
-    Attributes:
-        output: the model that ships.
-        precision, recipe, rest: as asked.
-        photos: how the calibration photos were chosen.
-        macs_share: share (0..1) of the multiply-accumulates of convolutions and matrix products that are quantised.
-        left_out: what stays float, as (name, group, share of the multiply-accumulates, why).
-        parts: what each part lost alone; empty where no search was made.
-        target_drop: as asked.
-        complete: False where the budget ended the search early.
-        judged: measured on the model that ships.
-        drop_bound: AP that a search relies on not to have lost, without having seen labels; None without a search.
-        engine: its engine beside FP16's, or why there is none.
-        seconds: of the whole.
-    """
-
-    output: str
-    precision: Precision
-    recipe: str
-    rest: Rest
-    photos: str
-    macs_share: float
-    left_out: tuple[tuple[str, str, float, str], ...]
-    parts: tuple[PartLoss, ...]
-    target_drop: float | None
-    complete: bool
-    judged: Judged
-    drop_bound: float | None
-    engine: EngineVerdict | str
-    seconds: float
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        with whole(path) as part:
-            part.write_text(json.dumps(asdict(self), indent=1, default=sorted))
 
 
 def quantize(
@@ -136,7 +73,9 @@ def quantize(
         progress: told of every stage.
 
     Raises:
-        UsageError: a search, which has ranges of its own, with a checkpoint.
+        UsageError: a search, which has ranges of its own, with a checkpoint, or with a recipe that ModelOpt does by
+            itself; `output` is the float model or no `.onnx`.
+        ModelError: the result finds nothing, or NaN.
         DetrtError: see `open_workbench`; or activations are not finite, or ModelOpt is missing or fails.
     """
     started = time.monotonic()
@@ -147,27 +86,42 @@ def quantize(
                 "Leave out --calibrate-in torch, or --target-drop.",
             )
         recipe = _for_torch(recipe)
+    if target_drop is not None and recipe.placement == "modelopt" and not recipe.mend:
+        raise UsageError(
+            f"ModelOpt does all of the recipe {recipe.name}, so there is nothing to search with it.",
+            "Leave out --target-drop, or take a recipe of detrt's own, such as safe.",
+        )
+    _refuse_output(output, bench.source)
+    if labelled:
+        labelled.categories_of(bench.contract)  # where they do not fit, nothing is searched first
     contract = bench.contract.replaced(calibration=f"{precision}, recipe {recipe.name}, {bench.photos.choice}")
     rate = AP_PER_POINT
+    best: _Made | None = None
     for attempt in range(1, ATTEMPTS + 1):
         found: Found | None = None
-        if target_drop is not None and (recipe.placement == "detrt" or recipe.mend):
-            settings = recipe.settings(precision)
-            quantizer, found = _searched(bench, settings, target_drop, rate, started + budget, progress)
+        if target_drop is None:
+            model, keys = _by_recipe(bench, recipe, precision, checkpoint, progress)
+        else:
+            quantizer, found = _searched(
+                bench, recipe.settings(precision), target_drop, rate, started + budget, progress
+            )
             keys = found.keys
             model = quantizer.model(keys) if keys else bench.graph.model
-        else:
-            model, keys = _by_recipe(bench, recipe, precision, checkpoint, progress)
         if rest == "fp16":
             model = _halved(model, bench, progress)
         model = onnx_file.with_contract(model, contract)
         onnx_file.save(model, output)
         judged = _judged(bench, output, model, contract, labelled, progress)
-        drop = judged.ap_drop
+        made, drop = _Made(model, keys, found, judged, rate), judged.ap_drop
+        best = made if best is None or drop is None or drop < (best.judged.ap_drop or 0.0) else best
         late = attempt == ATTEMPTS or time.monotonic() - started > budget
         if found is None or not found.keys or drop is None or target_drop is None or drop <= target_drop or late:
             break
         rate = revised_rate(rate, drop, judged.loss.points, bench.doubt(Effort().whole_photos))
+    assert best is not None
+    if best is not made:
+        onnx_file.save(best.model, output)
+    keys, found, judged = best.keys, best.found, best.judged
     report = Report(
         output=str(output),
         precision=precision,
@@ -175,12 +129,12 @@ def quantize(
         rest=rest,
         photos=bench.photos.choice,
         macs_share=sum(product.macs for product in bench.products if product.key in keys) / max(bench.macs, 1),
-        left_out=_left_out(bench, keys, recipe, found),
+        left_out=left_out(bench, keys, recipe, found),
         parts=found.parts if found else (),
         target_drop=target_drop,
         complete=found.complete if found else True,
         judged=judged,
-        drop_bound=_drop_bound(bench, judged, rate) if found else None,
+        drop_bound=_drop_bound(bench, judged, best.rate) if found else None,
         engine=engine_verdict(output, bench.source, labelled, rest_is_fp16=rest == "fp16", progress=progress)
         if judge_engine
         else "No engine was asked for.",
@@ -188,6 +142,28 @@ def quantize(
     )
     report.save(output.with_suffix(".json"))
     return report
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One model of those that are made until labels are content, and the price of agreement that it was made at."""
+
+    model: onnx.ModelProto
+    keys: frozenset[str]
+    found: Found | None
+    judged: Judged
+    rate: float
+
+
+def _refuse_output(output: Path, source: Path) -> None:
+    if output.suffix != ".onnx":
+        raise UsageError(
+            f"The model would be called {output.name}, and its report {output.with_suffix('.json').name}.",
+            f"Call it {output.with_suffix('.onnx').name}: detrt opens by suffix.",
+        )
+    if output.exists() and output.samefile(source):
+        raise UsageError(f"{output} is the float model itself.", "Give the result another name: -o FILE.onnx")
+    refuse_unwritable(output)
 
 
 def _drop_bound(bench: Workbench, judged: Judged, rate: float) -> float:
@@ -271,29 +247,13 @@ def _judged(
 ) -> Judged:
     count = min(len(bench.photos), Effort().whole_photos)
     loss = bench.reference.loss(model, count, progress, "Comparing with the float model", sure_up_to=100.0)
+    if loss.points == 100.0:
+        raise ModelError(
+            f"{output} finds nothing of what the float model finds on the calibration photos, or gives NaN.",
+            "Leave parts float: --target-drop, or a recipe's skip; `detrt compare --layers` shows where it goes wrong.",
+        )
     if labelled is None:
         return Judged(loss)
     ap = measured_ap(output, contract, labelled, progress=progress, stage="AP of the quantised model")
     float_ap = measured_ap(bench.source, contract, labelled, progress=progress, stage="AP of the float model")
     return Judged(loss, ap, float_ap)
-
-
-def _left_out(
-    bench: Workbench, keys: frozenset[str], recipe: Recipe, found: Found | None
-) -> tuple[tuple[str, str, float, str], ...]:
-    """Every product that stays float, with why, largest first."""
-    losses = {key: part for part in (found.parts if found else ()) for key in part.part.keys}
-    total = max(bench.macs, 1)
-    rows = []
-    for product in bench.products:
-        if product.key in keys:
-            continue
-        part = losses.get(product.key)
-        if part:
-            why = f"moves the detections by {part.loss.change:.2g} alone"
-        elif found and product.depthwise:
-            why = "depthwise: next to no work, for which TensorRT may have no narrow kernel but a slow one"
-        else:
-            why = f"the recipe {recipe.name} says so"
-        rows.append((product.name, bench.groups[product.key], product.macs / total, why))
-    return tuple(sorted(rows, key=lambda row: (-row[2], row[0])))
