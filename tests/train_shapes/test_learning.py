@@ -19,7 +19,7 @@ from tools.train_shapes.loss import losses
 from tools.train_shapes.matching import costs, given_to_cells, matched
 from tools.train_shapes.plan import Plan
 from tools.train_shapes.pool import Pool
-from tools.train_shapes.scenes import MOST
+from tools.train_shapes.scenes import MOST, scene
 from torch import Tensor
 
 from detrt.models.checkpoint import load_model
@@ -163,9 +163,8 @@ def test_the_rate_rises_stays_and_falls() -> None:
 @pytest.mark.slow
 def test_a_picture_is_learnt_and_the_state_goes_on(tmp_path: Path) -> None:
     torch.manual_seed(4)
-    pool = Pool(1, 64, workers=1, seed=[2])
-    pool.start(0.0)
-    pool.close()
+    pool = Pool(1, 64, workers=1, seed=[])  # not started: a process draws on, and time would choose what is learnt
+    pool.put(0, scene(np.random.default_rng([2, 0, 0]), difficulty=0.0, side=64))
     learner = Learner(TINY, Plan(minutes=1, batch=2), CPU)
     batches = Batches(pool, 2, CPU, [1])
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tools.train_shapes.scenes import MOST, scene
+from tools.train_shapes.scenes import MOST, Scene, scene
 
 NICE = 5  # drawing gives way to the process that trains
 
@@ -66,6 +66,16 @@ class Pool:
         """Pictures drawn so far."""
         return int(self._drawn.sum())
 
+    def put(self, slot: int, drawn: Scene) -> None:
+        """Replace a slot's picture by this one, of the pool's side."""
+        found, side = len(drawn.labels), self.pictures.shape[1]
+        centre, extent = (drawn.boxes[:, :2] + drawn.boxes[:, 2:]) / 2, drawn.boxes[:, 2:] - drawn.boxes[:, :2]
+        self.labels[slot] = -1
+        self.pictures[slot] = drawn.pixels
+        self.boxes[slot] = (0.5, 0.5, 0.2, 0.2)
+        self.boxes[slot, :found] = np.concatenate([centre, extent], axis=1) / side
+        self.labels[slot, :found] = drawn.labels
+
     def close(self) -> None:
         """Stop drawing."""
         for process in self._processes:
@@ -79,13 +89,7 @@ class Pool:
         for turn in count():
             slot = own[turn % len(own)]
             drawn = scene(np.random.default_rng([*seed, worker, turn]), difficulty=self.difficulty, side=side)
-            found = len(drawn.labels)
-            centre, extent = (drawn.boxes[:, :2] + drawn.boxes[:, 2:]) / 2, drawn.boxes[:, 2:] - drawn.boxes[:, :2]
-            self.labels[slot] = -1
-            self.pictures[slot] = drawn.pixels
-            self.boxes[slot] = (0.5, 0.5, 0.2, 0.2)
-            self.boxes[slot, :found] = np.concatenate([centre, extent], axis=1) / side
-            self.labels[slot, :found] = drawn.labels
+            self.put(slot, drawn)
             self._drawn[worker] += 1
 
 
