@@ -132,13 +132,26 @@ class Detector:
         batch: int = 1,
         on_error: Callable[[str, DetrtError], None] | None = None,
     ) -> AsyncGenerator[Detections, None]:
-        """`stream` for asyncio: the loop goes on while a thread waits for the next detections."""
+        """`stream` for asyncio: the loop goes on while a thread waits for the next detections.
+
+        Who is cancelled or runs out of time meanwhile hears of it once the photos in hand are done.
+        """
         stream = self.stream(photos, batch=batch, on_error=on_error)
+        in_stream = threading.Lock()  # a cancelled wait leaves its thread there
+
+        def advance() -> Detections | None:
+            with in_stream:
+                return next(stream, None)
+
+        def close() -> None:
+            with in_stream:
+                stream.close()
+
         try:
-            while (found := await asyncio.to_thread(next, stream, None)) is not None:
+            while (found := await asyncio.to_thread(advance)) is not None:
                 yield found
         finally:
-            await asyncio.to_thread(stream.close)
+            await asyncio.to_thread(close)
 
     def infer(self, batch: Batch, placements: Sequence[Placement]) -> dict[str, Any]:
         """Run the network on a preprocessed batch; the outputs have one row a photo."""

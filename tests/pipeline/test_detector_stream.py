@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from detrt import Detector
 from detrt.detector import Source
 from detrt.errors import DetrtError, ImageError
+from detrt.images.read import Pixels
 
 
 def png(level: int) -> bytes:
@@ -75,3 +78,33 @@ def test_leaving_an_async_stream_early_ends_its_threads(detector: Detector) -> N
         raise AssertionError
 
     assert asyncio.run(first()) == 0
+
+
+def test_a_cancelled_async_stream_ends_with_the_photo_in_hand(detector: Detector) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    @dataclass(frozen=True)
+    class Slow:
+        name: str = "slow"
+
+        def pixels(self) -> Pixels:
+            begun.set()
+            assert released.wait(20)
+            return np.zeros((9, 9, 3), np.uint8)
+
+    async def take_all() -> None:
+        async for _ in detector.detections([Slow()] * 3):
+            pass
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(take_all())
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=0.1)
+        assert not done  # since the photo in hand is not
+        released.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("detrt-")]
