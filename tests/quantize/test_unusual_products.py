@@ -77,3 +77,38 @@ def test_one_photo_with_one_patch_is_little_to_go_by_but_no_nan(precision: Preci
     model = graph_of(nodes, {"w": drawn(6, 8, 1, 1), "b": np.zeros(6)}, feeds)
     error, _ = errors(model, quantised(model, feeds[:1], settings(precision)), feeds)["y"]
     assert error < 0.2
+
+
+@BOTH
+def test_a_convolution_of_rows_is_rounded_as_it_comes(precision: Precision) -> None:
+    feeds = tokens(1, 8, 40, x=1.0)
+    model = graph_of(
+        [make("Conv", ["x", "w", "b"], ["y"], pads=[1, 1])], {"w": drawn(6, 8, 3), "b": np.zeros(6)}, feeds
+    )
+    error, _ = errors(model, quantised(model, feeds, settings(precision)), feeds)["y"]
+    assert 0 < error < 0.05
+
+
+@BOTH
+def test_the_kernels_of_a_grouped_convolution_may_be_computed(precision: Precision) -> None:
+    feeds = [{"x": one["x"], "k": drawn(8, 1, 3, 3).astype(np.float32)} for one in tokens(1, 8, 6, 6, x=1.0)]
+    model = graph_of([make("Conv", ["x", "k"], ["y"], group=8)], {}, feeds)
+    error, _ = errors(model, quantised(model, feeds, settings(precision)), feeds)["y"]
+    assert 0 < error < 0.1
+
+
+@BOTH
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_the_bias_of_a_single_output_may_be_a_scalar(precision: Precision, shape: tuple[int, ...]) -> None:
+    feeds, nodes = tokens(1, 50, 16, x=2.0), [make("MatMul", ["x", "w"], ["p"]), make("Add", ["b", "p"], ["y"])]
+    model = graph_of(nodes, {"w": drawn(16, 1), "b": np.zeros(shape)}, feeds)
+    error, mean = errors(model, quantised(model, feeds, settings(precision)), feeds)["y"]
+    assert 0 < error < 0.05
+    assert mean < 1e-5  # corrected
+
+
+@BOTH
+def test_a_batch_of_matrices_stays_as_it_is(precision: Precision) -> None:
+    feeds, nodes = tokens(1, 50, 16, x=2.0), [make("MatMul", ["x", "w"], ["p"]), make("Add", ["p", "b"], ["y"])]
+    model = graph_of(nodes, {"w": drawn(4, 16, 6), "b": np.zeros(6)}, feeds)
+    assert errors(model, quantised(model, feeds, settings(precision)), feeds) == {"y": (0, 0)}

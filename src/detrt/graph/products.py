@@ -25,7 +25,8 @@ class Product:
         op: the ONNX operator.
         activations: the tensors that it reads and the network computes: one, or two in a product of two activations.
         weight: the constant that it multiplies with, if any; always input 1.
-        axis: the axis of the weight that counts output channels.
+        kernel: the weight's shape, (rows, columns) where it is a matrix product's; () where there is none.
+        axis: the axis of the kernel that counts output channels.
         depthwise: a convolution of every channel alone, which costs little and rounds badly.
         macs: multiply-accumulates for one image; 0 where the shapes are unknown.
     """
@@ -36,6 +37,7 @@ class Product:
     op: str
     activations: tuple[str, ...]
     weight: str | None
+    kernel: tuple[int, ...]
     axis: int
     depthwise: bool
     macs: int
@@ -45,7 +47,7 @@ def find_products(graph: GraphIndex) -> tuple[Product, ...]:
     """Every product that can be quantised, in the graph's order.
 
     A matrix product with a constant vector (the expectation over D-FINE's distance bins) is none: it has no output
-    channels to scale. Neither is one whose constant comes first.
+    channels to scale. Neither is one with a batch of matrices, or one whose constant comes first.
     """
     shapes = static_shapes(graph.model)
     found = (_product(number, node, graph, shapes) for number, node in enumerate(graph.nodes))
@@ -57,8 +59,8 @@ def _product(number: int, node: onnx.NodeProto, graph: GraphIndex, shapes: Mappi
         return None
     left, right = node.input[:2]
     weight = right if right in graph.constants else None
-    dims = tuple(graph.constants[right].dims) if weight else ()
-    if left in graph.constants or (weight and len(dims) < 2):
+    kernel = _kernel(node, tuple(graph.constants[right].dims), shapes) if weight else ()
+    if left in graph.constants or kernel is None:
         return None
     group = attribute(node, "group")
     return Product(
@@ -68,21 +70,29 @@ def _product(number: int, node: onnx.NodeProto, graph: GraphIndex, shapes: Mappi
         op=node.op_type,
         activations=(left,) if weight else (left, right),
         weight=weight,
-        axis=_channel_axis(node, len(dims)),
-        depthwise=group is not None and group.i > 1 and group.i == dims[0],
+        kernel=kernel,
+        axis=_channel_axis(node),
+        depthwise=group is not None and group.i > 1 and group.i in kernel[:1],
         macs=node_macs(node, shapes) or 0,
     )
 
 
-def _channel_axis(node: onnx.NodeProto, rank: int) -> int:
+def _kernel(node: onnx.NodeProto, dims: tuple[int, ...], shapes: Mapping[str, Shape]) -> tuple[int, ...] | None:
+    """The shape that a constant counts as; None where it is no kernel and no matrix."""
+    if node.op_type == "MatMul" and len(shapes.get(node.input[0], ())) >= len(dims):
+        while len(dims) > 2 and dims[0] == 1:  # the axes that are left out are the input's own
+            dims = dims[1:]
+    fits = len(dims) == 2 if node.op_type in ("Gemm", "MatMul") else len(dims) > 2
+    return dims if fits else None
+
+
+def _channel_axis(node: onnx.NodeProto) -> int:
     """Where the output channels lie in the weight."""
     match node.op_type:
         case "Conv":
             return 0
-        case "ConvTranspose":
-            return 1
         case "Gemm":
             transposed = attribute(node, "transB")
             return 0 if transposed is not None and transposed.i else 1
         case _:
-            return rank - 1 if rank else 0
+            return 1

@@ -89,9 +89,8 @@ def can_be_centred(graph: GraphIndex, product: Product) -> bool:
     group = attribute(node, "group")
     if (group and group.i > 1) or not layout.can_be_sampled(node, product):
         return False
-    assert product.weight
-    place, outputs = layout.bias_of(graph, product), graph.constants[product.weight].dims[product.axis]
-    return place is not None and layout.bias_value(graph, place, outputs) is not None
+    place = layout.bias_of(graph, product)
+    return place is not None and layout.bias_value(graph, place, product.kernel[product.axis]) is not None
 
 
 def find_moments(

@@ -87,8 +87,7 @@ class _Finder:
         return []
 
     def _is_plain_projection(self, number: int) -> bool:
-        weight = self._products[number].weight
-        pointwise = weight is not None and set(self._graph.constants[weight].dims[2:]) == {1}
+        pointwise = set(self._products[number].kernel[2:]) == {1}
         after = {self._graph.nodes[use.node].op_type for use in self._readers[number]}
         return pointwise and not after & {"Relu", "Sigmoid", "Mul", "Erf", "Gelu", "HardSwish", "HardSigmoid", "Clip"}
 

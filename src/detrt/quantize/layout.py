@@ -15,9 +15,9 @@ Array = npt.NDArray[Any]
 
 
 def weight_of(graph: GraphIndex, product: Product) -> Array:
-    """The constant that the product multiplies with."""
+    """The constant that the product multiplies with, in the shape of its kernel."""
     assert product.weight
-    return np.asarray(numpy_helper.to_array(graph.constants[product.weight]))
+    return np.asarray(numpy_helper.to_array(graph.constants[product.weight])).reshape(product.kernel)
 
 
 def as_matrix(weight: Array, product: Product, groups: int) -> Array:
@@ -26,8 +26,9 @@ def as_matrix(weight: Array, product: Product, groups: int) -> Array:
     return rows.reshape(groups, rows.shape[0] // groups, -1)
 
 
-def as_weight(matrix: Array, product: Product, shape: tuple[int, ...]) -> Array:
+def as_weight(matrix: Array, product: Product) -> Array:
     """The inverse of `as_matrix`."""
+    shape = product.kernel
     if product.op == "Conv":
         return matrix.reshape(shape)
     moved = (shape[product.axis], *(side for axis, side in enumerate(shape) if axis != product.axis))
@@ -35,14 +36,13 @@ def as_weight(matrix: Array, product: Product, shape: tuple[int, ...]) -> Array:
 
 
 def can_be_sampled(node: NodeProto, product: Product) -> bool:
-    """Whether the product is a plain matrix product of patches: no transposed convolution, no batch of matrices.
+    """Whether the product is a plain matrix product of patches: no transposed convolution, none of rows or volumes.
 
     Nor a Gemm that scales its sums, since its bias is of another scale then.
     """
     auto, transposed, alpha = (attribute(node, name) for name in ("auto_pad", "transA", "alpha"))
     return bool(
-        product.weight
-        and product.op in ("Conv", "Gemm", "MatMul")
+        len(product.kernel) == (4 if product.op == "Conv" else 2)
         and (auto is None or auto.s == b"NOTSET")
         and (transposed is None or not transposed.i)
         and (alpha is None or alpha.f == 1)
@@ -112,7 +112,8 @@ def bias_value(graph: GraphIndex, place: tuple[str, int], channels: int) -> Arra
         return None
     value = np.asarray(numpy_helper.to_array(graph.constants[name]))
     scaled = (item := attribute(node, "beta")) is not None and item.f != 1
-    return None if scaled or value.reshape(-1).shape != (channels,) or value.shape[-1] != channels else value
+    is_row = value.size == channels and value.shape[-1:] in ((channels,), ())
+    return value if is_row and not scaled else None
 
 
 def bias_with(graph: GraphIndex, product: Product, more: Array) -> tuple[tuple[str, int], Array] | None:

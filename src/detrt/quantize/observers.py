@@ -67,7 +67,7 @@ def observe(
     samples: dict[str, list[Array]] = {product.key: [] for product in sampled}
     maxima: dict[str, Array] = {}
     rng = np.random.default_rng(seed)
-    each = {product.key: math.ceil(_sample_count(product, graph) / max(total, 1)) for product in sampled}
+    each = {product.key: math.ceil(_sample_count(product) / max(total, 1)) for product in sampled}
     photos = 0
     with OnnxRuntime(with_outputs(graph.model, tensors).SerializeToString()) as runtime:
         for feed in feeds:
@@ -80,11 +80,8 @@ def observe(
                     largest = np.abs(values[name]).max((0, 2))
                     maxima[name] = np.maximum(maxima.get(name, largest), largest)
             for product in sampled:
-                assert product.weight
-                node, kernel = graph.nodes[product.node], tuple(graph.constants[product.weight].dims)
-                samples[product.key].append(
-                    patches_of(values[product.activations[0]], node, kernel, rng, each[product.key])
-                )
+                value, node = values[product.activations[0]], graph.nodes[product.node]
+                samples[product.key].append(patches_of(value, node, product.kernel, rng, each[product.key]))
             photos += 1
             progress("Calibrating", photos, total)
     if not photos:
@@ -94,11 +91,9 @@ def observe(
     )
 
 
-def _sample_count(product: Product, graph: GraphIndex) -> int:
+def _sample_count(product: Product) -> int:
     """How many patches of a product to keep."""
-    assert product.weight
-    weight = graph.constants[product.weight].dims
-    columns = math.prod(weight) // max(weight[product.axis], 1)
+    columns = math.prod(product.kernel) // max(product.kernel[product.axis], 1)
     return min(SAMPLES, max(SAMPLES // 4, SAMPLED_VALUES // max(columns, 1)))
 
 

@@ -158,7 +158,7 @@ class Quantizer:
                 self._target,
                 compensate=self.settings.compensate,
             )
-            codes = layout.as_weight(layer.codes, product, weight.shape)
+            codes = layout.as_weight(layer.codes, product)
             self._layers[product.key] = layer, QuantizedWeight(codes, layer.scales.reshape(-1), product.axis)
         return self._layers[product.key]
 
