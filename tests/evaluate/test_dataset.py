@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from detrt import Detections
 from detrt.contract import ModelContract
 from detrt.errors import DatasetError
-from detrt.evaluate import coco_dataset
+from detrt.evaluate import coco_dataset, score
 from tests.evaluate.conftest import CocoFolder
 
 
@@ -64,3 +66,18 @@ def test_captions_are_not_boxes(coco: CocoFolder) -> None:
     coco.annotations.write_text(json.dumps(content))
     with pytest.raises(DatasetError, match="not a COCO detection set"):
         coco_dataset(coco.annotations, coco.images)
+
+
+@pytest.mark.parametrize("ids", [lambda n: n, lambda n: 1 + n % 9, str, None], ids=["from 0", "twice", "text", "none"])
+def test_what_the_boxes_ids_are_does_not_matter(
+    coco: CocoFolder, found: dict[int, Detections], ids: Callable[[int], object] | None
+) -> None:
+    dataset = coco_dataset(coco.annotations, coco.images)
+    content = json.loads(coco.annotations.read_text())
+    for number, row in enumerate(content["annotations"]):
+        del row["id"]
+        if ids:
+            row["id"] = ids(number)
+    coco.annotations.write_text(json.dumps(content))
+    other = coco_dataset(coco.annotations, coco.images)
+    assert score(other, found, other.category_ids).by_class == score(dataset, found, dataset.category_ids).by_class

@@ -111,7 +111,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise DatasetError(
             f"{path} lacks boxes, image ids or categories.", "Give the instances file, not captions or keypoints."
         )
-    for row in content["annotations"]:
+    for number, row in enumerate(content["annotations"], start=1):
+        row["id"] = number  # a matched box is told from none by its id: they may not repeat, nor be 0
         row.setdefault("iscrowd", 0)
         row.setdefault("area", row["bbox"][2] * row["bbox"][3])
     return content  # type: ignore[no-any-return]
