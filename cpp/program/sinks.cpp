@@ -15,9 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+UsageError unwritable(const fs::path& path, const std::string& why) {
+    return {path.string() + " cannot be written: " + why + ".",
+            "Give another path, or see to its folder, its permissions and the free space."};
+}
+
 class JsonLines final : public Sink {
   public:
-    JsonLines(const fs::path& path, const ModelContract& contract) : contract_(contract) {
+    JsonLines(const fs::path& path, const ModelContract& contract) : path_(path), contract_(contract) {
         std::error_code ignored;
         if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
         errno = 0;
@@ -29,12 +34,25 @@ class JsonLines final : public Sink {
 
     void add(const Outcome& outcome) override {
         const auto& name = outcome.source.name;
+        errno = 0;
         file_ << (outcome.error ? json_error_line(name, outcome.error->what())
                                 : json_line(name, outcome.size, outcome.found, contract_))
               << std::endl;
+        refuse_loss();
+    }
+
+    void end() override {
+        errno = 0;
+        file_.close();
+        refuse_loss();
     }
 
   private:
+    void refuse_loss() const {
+        if (!file_) throw unwritable(path_, std::strerror(errno ? errno : EIO));
+    }
+
+    fs::path path_;
     const ModelContract& contract_;
     std::ofstream file_;
 };
@@ -52,7 +70,12 @@ class Pictures final : public Sink {
         if (outcome.error) return;
         const auto& source = outcome.source;
         const auto photo = decode_photo(read_bytes(std::get<fs::path>(source.content)), source.name, source.upright);
-        write_jpeg(drawn(photo, outcome.found, contract_), folder_ / free_name(fs::path(source.name).stem().string()));
+        const auto picture = folder_ / free_name(fs::path(source.name).stem().string());
+        try {
+            write_jpeg(drawn(photo, outcome.found, contract_), picture);
+        } catch (const std::system_error& error) {
+            throw unwritable(picture, error.code().message());
+        }
     }
 
   private:
