@@ -112,3 +112,16 @@ def test_a_batch_of_matrices_stays_as_it_is(precision: Precision) -> None:
     feeds, nodes = tokens(1, 50, 16, x=2.0), [make("MatMul", ["x", "w"], ["p"]), make("Add", ["p", "b"], ["y"])]
     model = graph_of(nodes, {"w": drawn(4, 16, 6), "b": np.zeros(6)}, feeds)
     assert errors(model, quantised(model, feeds, settings(precision)), feeds) == {"y": (0, 0)}
+
+
+@BOTH
+@pytest.mark.parametrize(("axes", "narrow"), [(3, True), (2, False)])
+def test_a_matrix_with_an_axis_more_is_a_matrix_where_its_input_has_as_many(
+    precision: Precision, axes: int, narrow: bool
+) -> None:
+    feeds = tokens(1, 50, 16, x=2.0) if axes == 3 else tokens(50, 16, x=2.0)
+    nodes = [make("MatMul", ["x", "w"], ["p"]), make("Add", ["p", "b"], ["y"])]
+    model = graph_of(nodes, {"w": drawn(1, 16, 6), "b": np.zeros(6)}, feeds)
+    error, mean = errors(model, quantised(model, feeds, settings(precision)), feeds)["y"]
+    assert (0 < error < 0.05) == narrow
+    assert mean < 1e-5  # corrected
