@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,13 @@ import numpy as np
 import pytest
 
 from detrt import Detector
+from detrt.detections import Detections
 from detrt.errors import ImageError, ModelError, NonFiniteError
 from detrt.graph.onnx_file import save
 from detrt.images import Pixels
+from detrt.images.resize import Placement
+from detrt.images.sources import Item
+from detrt.pipeline.lane import Loaded
 from detrt.pipeline.stream import BATCHES_AHEAD, detect_stream
 from detrt.stages import StageTimes
 from tests import tiny
@@ -127,3 +131,50 @@ def test_every_stage_is_timed(detector: Detector) -> None:
     list(detect_stream(detector, map(Canned, range(3)), times=times))
     assert list(times.per_image()) == ["decode", "resize", "infer", "boxes"]
     assert times.images == 3
+
+
+class Turnstile:
+    """A lane all of whose runs need a lock, as those of an engine do."""
+
+    runners, loads_together = 1, False
+
+    def __init__(self, turn: threading.Lock) -> None:
+        self._turn = turn
+        self.waits, self.closed = threading.Event(), threading.Event()
+        self.came_through: list[bool] = []
+
+    def place(self) -> None: ...
+
+    def load(self, place: None, row: int, item: Item) -> Loaded:
+        item.pixels()
+        return Loaded(row, Placement((10, 10), (10, 10), (10, 10)))
+
+    def run(self, place: None, loaded: Sequence[Loaded]) -> list[Detections | ImageError]:
+        if loaded:
+            self.waits.set()
+            self.came_through.append(self._turn.acquire(timeout=2))
+            if self.came_through[-1]:
+                self._turn.release()
+        return [Detections.empty() for _ in loaded]
+
+    def use(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_a_stream_that_is_found_as_garbage_makes_nobody_wait(detector: Detector) -> None:
+    """Who finds it may hold what its threads wait for: a collection comes over a thread anywhere."""
+    turn = threading.Lock()
+    lane = Turnstile(turn)
+    with turn:
+        stream = detect_stream(detector, [Canned(0, broken=True), Canned(1)], lane=lane, keep_pixels=False)
+        assert next(stream).error
+        assert lane.waits.wait(20)
+        cycle: list[object] = [stream]
+        cycle.append(cycle)
+        del stream, cycle
+        gc.collect()
+        assert not lane.closed.is_set()
+    assert lane.closed.wait(20)
+    assert lane.came_through == [True]

@@ -15,6 +15,7 @@ from detrt.detections import Detections
 from detrt.detector import Detector
 from detrt.errors import DetrtError, ImageError
 from detrt.images.sources import Item
+from detrt.pipeline.garbage import is_collecting_here
 from detrt.pipeline.lane import Lane, Loaded
 from detrt.pipeline.lanes import lane_of
 from detrt.pipeline.outcome import Outcome, outcome_of
@@ -82,9 +83,8 @@ class _Crew:
         self._lane, self._keep_pixels = lane, keep_pixels
         self.most = lane.runners + BATCHES_AHEAD
         self._free: deque[Any] = deque()
-        self._threads: set[threading.Thread] = set()
-        self._loaders = ThreadPoolExecutor(workers, "detrt-load", self._begin_thread)
-        self._runners = ThreadPoolExecutor(lane.runners, "detrt-run", self._begin_thread)
+        self._loaders = ThreadPoolExecutor(workers, "detrt-load", lane.use)
+        self._runners = ThreadPoolExecutor(lane.runners, "detrt-run", lane.use)
 
     def start(self, items: list[Item]) -> Future[list[Outcome]]:
         """Begin with a group; called no more than `most` times before the first of the results was taken."""
@@ -127,20 +127,16 @@ class _Crew:
 
     def __exit__(self, *_: object) -> None:
         """Drop what nobody waits for, wait for what is under way, and give the memory back."""
-        if threading.current_thread() not in self._threads:
-            self._end()
-        else:  # a stream that nobody finished is collected as garbage by any thread, even by one of its own
+        if is_collecting_here():  # in a thread of its own, maybe, or in one that has what such a thread waits for
             threading.Thread(target=self._end).start()
+        else:
+            self._end()
 
     def _end(self) -> None:
         self._loaders.shutdown(wait=False, cancel_futures=True)
         self._runners.shutdown(wait=True, cancel_futures=True)
         self._loaders.shutdown(wait=True)
         self._lane.close()
-
-    def _begin_thread(self) -> None:
-        self._threads.add(threading.current_thread())
-        self._lane.use()
 
 
 def _loaded_or_error(lane: Lane[Any], place: Any, row: int, item: Item) -> Loaded | DetrtError:
