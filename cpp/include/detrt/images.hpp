@@ -74,8 +74,8 @@ struct Placement {
 
 Placement place(Size photo, Size input, const ResizeRule& rule);
 
-// The photo at the input's size, padding included, in the kernel's arithmetic: Pillow's within one grey level. What the
-// GPU's kernel is held against, and what makes a huge photo small before it goes there.
+// The photo at the input's size, padding included, in the kernel's arithmetic: within two grey levels of Pillow's, and
+// nearly always one. What the GPU's kernel is held against, and what makes a huge photo small before it goes there.
 Pixels resize(const Pixels& photo, const Placement& placement, const ResizeRule& rule);
 
 }  // namespace detrt

@@ -1,7 +1,7 @@
 """Pillow's antialiased bilinear in integers, as the GPU computes it: `kernels/preprocess.cu` in NumPy.
 
 The horizontal pass comes first, as in Pillow up to 12; Pillow 13 begins with the vertical one where that is quicker,
-which changes single grey levels. Nothing on the way to a detection calls this: the CPU has Pillow itself. It is what
+which rounds otherwise. Nothing on the way to a detection calls this: the CPU has Pillow itself. It is what
 the kernel is held against where there is no GPU, and what a GPU that disagrees with Pillow is debugged with.
 """
 
@@ -25,7 +25,8 @@ HAIR = 1 << BITS - 10
 def resize_fixed_point(pixels: Pixels, placement: Placement, rule: ResizeRule) -> Pixels:
     """The photo (h, w, 3) uint8 at the input's size, padding included: what `detrt.images.resize.resize` gives.
 
-    At most one grey level apart from it anywhere; with antialiasing nearly everywhere none.
+    At most two grey levels apart from it: two passes that round are up to one off the exact value, and Pillow's err on
+    their own where it begins with the other one. Without antialiasing Pillow rounds once, and one level is the most.
     """
     rows, columns = placement.size
     across = _pass(pixels.transpose(1, 0, 2), coefficients(pixels.shape[1], columns, rule.antialias), HALF)
