@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ import pytest
 SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist hands the width of its terminal on, and tables would be cut to it
+
+if find_spec("hypothesis"):  # a machine that is there for its GPU has none
+    from hypothesis import settings
+
+    settings.register_profile("detrt", derandomize=True, deadline=None)  # neither luck nor a busy machine fails a test
+    settings.load_profile("detrt")
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

@@ -25,7 +25,7 @@ def compared(first: Detections, second: Detections) -> DetectionComparison:
     return comparing.result()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 60), st.randoms(use_true_random=False))
 def test_any_order_is_the_same(count: int, random: object) -> None:
     first = some(count)

@@ -58,7 +58,7 @@ def test_letterbox_keeps_the_aspect_centres_and_pads() -> None:
     assert (small[48:] == 114).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
     st.tuples(st.integers(1, 20), st.integers(1, 20)),
