@@ -23,6 +23,7 @@ from detrt.images import Pixels
 from detrt.images.resize import Placement
 from detrt.images.sources import Item
 from detrt.pipeline.lane import Loaded
+from detrt.pipeline.outcome import Outcome
 from detrt.pipeline.stream import BATCHES_AHEAD, detect_stream
 from detrt.stages import StageTimes
 from tests import tiny
@@ -108,6 +109,18 @@ def test_an_endless_source_is_taken_no_further_than_needed(detector: Detector) -
     assert len(taken) <= 8 + 4 * ((os.cpu_count() or 1) + BATCHES_AHEAD)
     stream.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("detrt-")]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 100])
+def test_a_source_that_fails_is_told_of_after_what_it_gave(detector: Detector, batch: int) -> None:
+    def source() -> Iterator[Canned]:
+        yield from map(Canned, range(12))
+        raise RuntimeError("the camera is gone")
+
+    outcomes = list[Outcome]()
+    with pytest.raises(RuntimeError, match="the camera is gone"):
+        outcomes.extend(detect_stream(detector, source(), batch=batch))
+    assert [level_of(o.detections.scores[0]) for o in outcomes if o.detections] == list(range(12))
 
 
 def test_nan_is_an_error_that_names_the_photo(tmp_path: Path) -> None:

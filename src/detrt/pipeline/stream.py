@@ -45,7 +45,8 @@ def detect_stream(
     """Detect in every item, in order, with bounded memory.
 
     An item that cannot be decoded, or whose results are not finite, fails alone: its outcome carries the error. Where
-    the runtime's tensors can stay on the GPU, everything after the decoding happens there.
+    the runtime's tensors can stay on the GPU, everything after the decoding happens there. An error of `items` itself
+    is raised after the outcomes of all that came before it.
 
     Args:
         detector: may be used elsewhere meanwhile.
@@ -62,18 +63,42 @@ def detect_stream(
     times = times or StageTimes()
     chosen = lane or lane_of(detector, batch, times)
     with _Crew(chosen, workers or min(MOST_WORKERS, os.cpu_count() or 1), keep_pixels) as crew:
-        remaining = iter(items)
+        source = _Source(items, batch)
         in_hand: deque[Future[list[Outcome]]] = deque()
         while True:
-            while len(in_hand) < crew.most and (group := list(islice(remaining, batch))):
+            while len(in_hand) < crew.most and (group := source.group()):
                 in_hand.append(crew.start(group))
             if not in_hand:
-                return
+                break
             outcomes = in_hand.popleft().result()
-            if group := list(islice(remaining, batch)):  # before the caller takes its time with these
+            if group := source.group():  # before the caller takes its time with these
                 in_hand.append(crew.start(group))
             times.images += len(outcomes)
             yield from outcomes
+    if source.error:
+        raise source.error
+
+
+class _Source:
+    """A stream's items, group by group. It ends at an error of its own, which is to be told after all that came before.
+
+    Attributes:
+        error: what it ended with.
+    """
+
+    def __init__(self, items: Iterable[Item], batch: int) -> None:
+        self._items, self._batch = iter(items), batch
+        self.error: Exception | None = None
+
+    def group(self) -> list[Item]:
+        """The next items, at the end fewer or none."""
+        group: list[Item] = []
+        try:
+            for item in islice(self._items, 0 if self.error else self._batch):
+                group.append(item)  # one by one: what came before an error stays
+        except Exception as error:
+            self.error = error
+        return group
 
 
 class _Crew:
