@@ -95,7 +95,7 @@ class _Source:
         group: list[Item] = []
         try:
             for item in islice(self._items, 0 if self.error else self._batch):
-                group.append(item)  # one by one: what came before an error stays
+                group.append(item)  # noqa: PERF402 - what came before an error stays
         except Exception as error:
             self.error = error
         return group
