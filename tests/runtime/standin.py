@@ -34,8 +34,8 @@ class StandInMemory:
         self._buffer = (ctypes.c_byte * max(nbytes, 1))()
         ctypes.memset(self._buffer, 0xFF, max(nbytes, 1))  # NaN in any float: what nobody wrote shows
         self.pointer = ctypes.addressof(self._buffer)
-        gpu.alive.add(self.pointer)
         gpu.extents[self.pointer] = nbytes
+        gpu.alive.add(self.pointer)
         self._free = weakref.finalize(self, gpu.alive.discard, self.pointer)
 
     def close(self) -> None:
@@ -102,8 +102,8 @@ class StandInGpu:
         return StandInMemory(self, nbytes)
 
     def holds(self, pointer: int) -> bool:
-        """Whether it points into memory that nobody has freed."""
-        return any(start <= pointer < start + self.extents[start] for start in self.alive)
+        """Whether it points into memory that nobody has freed; other threads may allocate meanwhile."""
+        return any(start <= pointer < start + self.extents[start] for start in [*self.alive])
 
     def put(self, value: npt.NDArray[Any]) -> DeviceArray:
         """A device tensor of somebody else's, with the values of `value`."""
