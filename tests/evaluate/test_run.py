@@ -62,6 +62,14 @@ def test_a_journal_of_another_model_is_not_taken(coco: CocoFolder, detector: Det
     assert evaluate(detector, dataset, journal=tmp_path / "j", model_hash="b", resume=True).resumed == 0
 
 
+def test_a_journal_of_another_contract_is_not_taken(coco: CocoFolder, detector: Detector, tmp_path: Path) -> None:
+    dataset = coco_dataset(coco.annotations, coco.images)
+    with pytest.raises(Interrupted):
+        evaluate(detector, dataset, journal=tmp_path / "j", progress=stop_after(5))  # type: ignore[arg-type]
+    contract = detector.contract.replaced(color="BGR")
+    assert evaluate(Detector(detector.runtime, contract), dataset, journal=tmp_path / "j", resume=True).resumed == 0
+
+
 def test_the_journal_gives_the_very_floats_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     found = Detections.of(rng.normal(size=(300, 4)) * 1e3, rng.uniform(size=300), rng.integers(0, 80, 300))
