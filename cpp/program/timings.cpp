@@ -99,7 +99,7 @@ std::string json_of(const Report& report) {
         {"command", report.command},
         {"time", report.time},
         {"complete", true}};
-    return all.dump(1) + "\n";
+    return all.dump(1, ' ', false, json::error_handler_t::replace) + "\n";  // words and names may be no UTF-8
 }
 
 }  // namespace detrt::program

@@ -122,6 +122,13 @@ json answer(const json& asked) {
         return told(contract_from_signature(specs_of(asked.at("inputs")), specs_of(asked.at("outputs"))));
     if (ask == "decode") return decoded(asked);
     if (ask == "report") return reported(asked);
+    if (ask == "line of error") {
+        const auto text = [&](const char* key) {
+            const auto bytes = asked.at(key).get<Bytes>();
+            return std::string(bytes.begin(), bytes.end());
+        };
+        return json_error_line(text("name"), text("error"));
+    }
     if (ask == "resize") {
         const auto photo = pixels_of(asked);
         const auto rule = rule_of(asked);
@@ -172,6 +179,6 @@ int main() {
         } catch (const std::exception& error) {
             reply["fault"] = error.what();
         }
-        std::cout << reply.dump() << std::endl;
+        std::cout << reply.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
     }
 }

@@ -56,6 +56,9 @@ TEST_CASE("what is written is read back") {
     CHECK(read.needs() == "TensorRT-RTX 1.6.1.120 on " + platform_here() + ", compute capability 8.0 or later");
     CHECK(read.rebuild_command("m.engine") == "detrt build 'my model.onnx' -o m.engine --precision fp16");
     CHECK(whole_engine(papers.engine, read).size() == 6);
+    papers.manifest.onnx = "m\xff.onnx";  // a file's name, which need be no UTF-8
+    papers.manifest.save(papers.engine);
+    CHECK(manifest_of(papers.engine).onnx == "m\uFFFD.onnx");
 }
 
 TEST_CASE("an input without a profile of its axes is damage") {

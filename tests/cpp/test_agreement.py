@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
@@ -25,7 +26,8 @@ from detrt.contract import ModelContract, ResizeRule, contract_from_metadata
 from detrt.decoding import decode
 from detrt.engine.admission import refuse_foreign_gpu
 from detrt.engine.manifest import manifest_of
-from detrt.errors import DetrtError
+from detrt.errors import DetrtError, ImageError
+from detrt.files import name_of
 from detrt.graph.onnx_file import input_specs, output_specs, save, with_contract
 from detrt.images.fixed_point import resize_fixed_point
 from detrt.images.read import decode_photo, read_photo
@@ -275,6 +277,15 @@ def test_decoding_and_json(peer: Peer, tmp_path: Path, seed: int, raw: bool, let
                 other["score"], abs=1.1e-5
             )  # exp in float32 may differ in its last bit
             assert one["box"] == pytest.approx(other["box"], abs=0.011)
+
+
+@pytest.mark.parametrize("name", [b"a\xff.jpg", b"\xe2\x82.jpg", b"\xf0\x80\x80", "ä ✓.jpg".encode(), b"\xc3"])
+def test_names_that_are_no_utf_8(peer: Peer, name: bytes) -> None:
+    item = PhotoPixels(np.zeros((1, 1, 3), np.uint8), name_of(Path(os.fsdecode(name))))
+    error = ImageError("It is no photo.", "Give one.")
+    ours = orjson.dumps(json_row(Outcome(item, error=error)))
+    line = peer("line of error", name=list(name), error=list(str(error).encode()))
+    assert json.loads(line) == orjson.loads(ours)
 
 
 @pytest.mark.parametrize(("streams", "clocks"), [(1, [1980, 1755]), (3, [])])

@@ -150,7 +150,7 @@ void EngineManifest::save(const std::filesystem::path& engine) const {
                          {"engine_sha256", engine_sha256},
                          {"engine_bytes", engine_bytes},
                          {"rewrites", rewrites}};
-    write_whole(manifest_path(engine), values.dump(2) + "\n");
+    write_whole(manifest_path(engine), values.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 std::filesystem::path manifest_path(const std::filesystem::path& engine) { return engine.string() + ".json"; }

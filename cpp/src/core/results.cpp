@@ -35,6 +35,9 @@ json row_of(const Detection& one, const ModelContract& contract) {
     return row;
 }
 
+// File names, and what decoders say of a damaged file, may be no UTF-8.
+std::string line_of(const json& row) { return row.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 std::string some(const std::vector<std::string>& names) {
     const std::vector<std::string> first(names.begin(),
                                          names.begin() + std::min<std::ptrdiff_t>(3, std::ptrdiff_t(names.size())));
@@ -59,11 +62,11 @@ json annotations_from(const std::filesystem::path& path) {
 std::string json_line(const std::string& image, Size size, const Detections& found, const ModelContract& contract) {
     json row = {{"image", image}, {"width", size.width}, {"height", size.height}, {"detections", json::array()}};
     for (const auto& one : found) row["detections"].push_back(row_of(one, contract));
-    return row.dump();
+    return line_of(row);
 }
 
 std::string json_error_line(const std::string& image, const std::string& error) {
-    return json{{"image", image}, {"error", error}}.dump();
+    return line_of({{"image", image}, {"error", error}});
 }
 
 CocoIds::CocoIds(const std::filesystem::path& annotations, const ModelContract& contract) : annotations_(annotations) {
