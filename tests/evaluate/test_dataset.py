@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +53,15 @@ def test_missing_photos_are_counted_and_named(coco: CocoFolder) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", '{"images": [], "annotations": [], "categories": []}', '{"images": 3, "annotations": 4}'],
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"images": [], "annotations": [], "categories": []}',
+        '{"images": 3, "annotations": 4}',
+        "[" * 100_000,
+    ],
 )
 def test_what_is_no_coco_set_is_an_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "broken.json"
@@ -68,16 +78,90 @@ def test_captions_are_not_boxes(coco: CocoFolder) -> None:
         coco_dataset(coco.annotations, coco.images)
 
 
+MISSING = object()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "told"),
+    [
+        ("images", "id", MISSING, r"images\[1\] lacks id"),
+        ("images", "id", "abc", r"images\[1\] says 'abc' for id"),
+        ("images", "id", 1.5, r"images\[1\] says 1.5 for id"),
+        ("images", "file_name", MISSING, r"images\[1\] lacks file_name"),
+        ("images", "file_name", None, r"images\[1\] says None for file_name"),
+        ("categories", "id", MISSING, r"categories\[1\] lacks id"),
+        ("categories", "name", MISSING, r"categories\[1\] lacks name"),
+        ("annotations", "image_id", MISSING, r"annotations\[1\] lacks image_id"),
+        ("annotations", "category_id", MISSING, r"annotations\[1\] lacks category_id"),
+        ("annotations", "bbox", "abcd", r"annotations\[1\] says 'abcd' for bbox"),
+        ("annotations", "bbox", [1, 2, 3], r"annotations\[1\] says \[1, 2, 3\] for bbox"),
+        ("annotations", "bbox", [1, 2, 3, math.nan], r"annotations\[1\] says .* for bbox"),
+        ("annotations", "bbox", [1, 2, 3, "wide"], r"annotations\[1\] says .* for bbox"),
+        ("annotations", "area", "large", r"annotations\[1\] says 'large' for area"),
+    ],
+)
+def test_a_row_that_cannot_be_is_named_before_any_work(
+    coco: CocoFolder, kind: str, field: str, value: object, told: str
+) -> None:
+    def spoil(content: dict[str, Any]) -> None:
+        if value is MISSING:
+            del content[kind][1][field]
+        else:
+            content[kind][1][field] = value
+
+    rewrite(coco, spoil)
+    with pytest.raises(DatasetError, match=told):
+        coco_dataset(coco.annotations, coco.images)
+
+
+def test_what_other_tools_leave_out_or_write_as_text_counts_as_coco_would(
+    coco: CocoFolder, found: dict[int, Detections]
+) -> None:
+    def by_the_book(content: dict[str, Any]) -> None:
+        for row in content["annotations"]:
+            row |= {"area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
+
+    def in_the_wild(content: dict[str, Any]) -> None:
+        for number, row in enumerate(content["annotations"]):
+            row |= {"category_id": str(row["category_id"]), "bbox": list(map(str, row["bbox"])), "iscrowd": None}
+            row["area"] = None
+            if number % 2:
+                del row["area"], row["iscrowd"]
+        for row in content["categories"]:
+            row["id"] = str(row["id"])
+
+    rewrite(coco, by_the_book)
+    dataset = coco_dataset(coco.annotations, coco.images)
+    rewrite(coco, in_the_wild)
+    other = coco_dataset(coco.annotations, coco.images)
+    assert other.category_ids == dataset.category_ids
+    assert score(other, found, other.category_ids).by_class == score(dataset, found, dataset.category_ids).by_class
+
+
+def test_a_number_may_name_a_photo(coco: CocoFolder) -> None:
+    (coco.images / "002.png").rename(coco.images / "2")
+    rewrite(coco, lambda content: content["images"][1].update(file_name=2))
+    assert coco_dataset(coco.annotations, coco.images).photos[1].path.name == "2"
+
+
 @pytest.mark.parametrize("ids", [lambda n: n, lambda n: 1 + n % 9, str, None], ids=["from 0", "twice", "text", "none"])
 def test_what_the_boxes_ids_are_does_not_matter(
     coco: CocoFolder, found: dict[int, Detections], ids: Callable[[int], object] | None
 ) -> None:
     dataset = coco_dataset(coco.annotations, coco.images)
-    content = json.loads(coco.annotations.read_text())
-    for number, row in enumerate(content["annotations"]):
-        del row["id"]
-        if ids:
-            row["id"] = ids(number)
-    coco.annotations.write_text(json.dumps(content))
+
+    def renumber(content: dict[str, Any]) -> None:
+        for number, row in enumerate(content["annotations"]):
+            del row["id"]
+            if ids:
+                row["id"] = ids(number)
+
+    rewrite(coco, renumber)
     other = coco_dataset(coco.annotations, coco.images)
     assert score(other, found, other.category_ids).by_class == score(dataset, found, dataset.category_ids).by_class
+
+
+def rewrite(coco: CocoFolder, change: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads(coco.annotations.read_text())
+    change(content)
+    coco.annotations.write_text(json.dumps(content))

@@ -11,6 +11,7 @@ from typing import Any
 
 from detrt.contract import ModelContract
 from detrt.errors import DatasetError
+from detrt.evaluate.annotations import read_annotations
 from detrt.files import stamp_of
 
 
@@ -65,9 +66,9 @@ def coco_dataset(annotations: Path, images: Path, *, limit: int | None = None) -
     Raises:
         DatasetError: the JSON is none of COCO's detection sets, or photos that it lists are missing.
     """
-    content = _read(annotations)
-    listed = sorted(content["images"], key=lambda image: int(image["id"]))[:limit]
-    photos = tuple(CocoPhoto(int(image["id"]), images / image["file_name"]) for image in listed)
+    content = read_annotations(annotations)
+    listed = sorted(content["images"], key=lambda image: image["id"])[:limit]
+    photos = tuple(CocoPhoto(image["id"], images / image["file_name"]) for image in listed)
     missing = [photo.path.name for photo in photos if not photo.path.is_file()]
     if missing or not photos:
         raise DatasetError(
@@ -79,43 +80,13 @@ def coco_dataset(annotations: Path, images: Path, *, limit: int | None = None) -
     kept = {photo.id for photo in photos}
     content["images"] = listed
     content["annotations"] = [row for row in content["annotations"] if row["image_id"] in kept]
-    categories = sorted(content["categories"], key=lambda category: int(category["id"]))
+    categories = sorted(content["categories"], key=lambda category: category["id"])
     return CocoDataset(
         content,
         photos,
-        tuple(int(category["id"]) for category in categories),
-        tuple(str(category["name"]) for category in categories),
+        tuple(category["id"] for category in categories),
+        tuple(category["name"] for category in categories),
     )
-
-
-def _why(error: Exception) -> str:
-    """What a reader of JSON and of its rows stumbled over."""
-    if isinstance(error, KeyError):
-        return f"there is no {error}"
-    return "it is no mapping of lists of rows" if isinstance(error, TypeError) else f"it is no JSON ({error})"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-        boxes = [row["bbox"] for row in content["annotations"] if len(row["bbox"]) == 4]
-        complete = len(boxes) == len(content["annotations"]) and all("id" in image for image in content["images"])
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}.", "Check the path of --annotations.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path} is not a COCO detection set: {_why(error)}.",
-            "It needs images, annotations with bbox, and categories, as in instances_val2017.json.",
-        ) from error
-    if not complete or not content.get("categories"):
-        raise DatasetError(
-            f"{path} lacks boxes, image ids or categories.", "Give the instances file, not captions or keypoints."
-        )
-    for number, row in enumerate(content["annotations"], start=1):
-        row["id"] = number  # a matched box is told from none by its id: they may not repeat, nor be 0
-        row.setdefault("iscrowd", 0)
-        row.setdefault("area", row["bbox"][2] * row["bbox"][3])
-    return content  # type: ignore[no-any-return]
 
 
 def _some(names: Sequence[str]) -> str:
