@@ -127,7 +127,8 @@ def test_what_other_tools_leave_out_or_write_as_text_counts_as_coco_would(
             row["area"] = None
             if number % 2:
                 del row["area"], row["iscrowd"]
-        for row in content["categories"]:
+            row["image_id"] = str(row["image_id"])
+        for row in content["categories"] + content["images"]:
             row["id"] = str(row["id"])
 
     rewrite(coco, by_the_book)
@@ -136,6 +137,22 @@ def test_what_other_tools_leave_out_or_write_as_text_counts_as_coco_would(
     other = coco_dataset(coco.annotations, coco.images)
     assert other.category_ids == dataset.category_ids
     assert score(other, found, other.category_ids).by_class == score(dataset, found, dataset.category_ids).by_class
+
+
+@pytest.mark.parametrize("field", ["image_id", "category_id"])
+def test_boxes_of_nothing_that_is_listed_are_refused(coco: CocoFolder, field: str) -> None:
+    def spoil(content: dict[str, Any]) -> None:
+        for row in content["annotations"]:
+            row[field] += 900
+
+    rewrite(coco, spoil)
+    with pytest.raises(DatasetError, match=r"None of the \d+ boxes .* the first is of image \d+ and category \d+"):
+        coco_dataset(coco.annotations, coco.images)
+
+
+def test_photos_without_boxes_are_a_set(coco: CocoFolder) -> None:
+    rewrite(coco, lambda content: content.update(annotations=[]))
+    assert not coco_dataset(coco.annotations, coco.images).annotations["annotations"]
 
 
 def test_a_number_may_name_a_photo(coco: CocoFolder) -> None:

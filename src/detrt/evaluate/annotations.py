@@ -19,7 +19,8 @@ def read_annotations(path: Path) -> dict[str, Any]:
     does not say them.
 
     Raises:
-        DatasetError: it cannot be read, or is none; names the row that it fails at.
+        DatasetError: it cannot be read, or is none, and names the row that it fails at; or all of its boxes are of
+            photos or categories that it does not list, so that nothing would be scored.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -40,6 +41,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
         row["id"] = number
         if row["area"] is None:
             row["area"] = row["bbox"][2] * row["bbox"][3]
+    _refuse_unrelated(path, content)
     return content
 
 
@@ -54,6 +56,17 @@ def _tidy(path: Path, where: str, row: Any, fields: Mapping[str, Callable[[Any],
     except (TypeError, ValueError) as error:
         says = f"says {row[name]!r} for" if name in row else "lacks"
         raise _no_set(path, f"{where} {says} {name}") from error
+
+
+def _refuse_unrelated(path: Path, content: dict[str, Any]) -> None:
+    boxes = content["annotations"]
+    photos, categories = ({row["id"] for row in content[kind]} for kind in ("images", "categories"))
+    if boxes and not any(row["image_id"] in photos and row["category_id"] in categories for row in boxes):
+        raise DatasetError(
+            f"None of the {len(boxes)} boxes of {path} is of a photo and a category that it lists: the first is of "
+            f"image {boxes[0]['image_id']} and category {boxes[0]['category_id']}.",
+            "Make image_id and category_id of its annotations ids of its images and categories.",
+        )
 
 
 def _no_set(path: Path, why: str) -> DatasetError:
