@@ -6,17 +6,21 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from detrt.errors import UsageError
+
+Name = str | os.PathLike[str]
+
 
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole(path: Name) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name once the block ends well, and vanishes where it does not."""
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{final.name[:50]}.", suffix=".part", dir=final.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -27,7 +31,37 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def refuse_unwritable(path: str | os.PathLike[str]) -> None:
+def refuse_output(path: Name | None, *, inputs: Iterable[Name | None] = ()) -> None:
+    """Fail before the work whose result could not be written to `path`, or would take the place of what it is made of.
+
+    Args:
+        path: of the result; None where none is to be written.
+        inputs: files that are read; None stands for one that was not given.
+
+    Raises:
+        UsageError: it is one of `inputs`.
+        OSError: as `whole` would.
+    """
+    if path is not None:
+        refuse_to_replace([given for given in inputs if given is not None], path)
+        refuse_unwritable(path)
+
+
+def refuse_to_replace(inputs: Iterable[Name], path: Name) -> None:
+    """Fail before a file is written that is one of those that it is made of, under this name or another.
+
+    Raises:
+        UsageError: it is one of `inputs`.
+    """
+    final = Path(path)
+    if final.exists() and any(given.exists() and given.samefile(final) for given in map(Path, inputs)):
+        raise UsageError(
+            f"{name_of(final)} is read, and would be lost when the result is written there.",
+            "Give the result another name, or another folder.",
+        )
+
+
+def refuse_unwritable(path: Name) -> None:
     """Fail before long work whose result could not be written to `path` as that fails after it.
 
     Raises:
@@ -52,7 +86,7 @@ def name_of(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def sha256_of(path: str | os.PathLike[str]) -> str:
+def sha256_of(path: Name) -> str:
     """Hex SHA-256 of a file, read in pieces."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:

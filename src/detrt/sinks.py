@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -11,8 +12,9 @@ import orjson
 from PIL import Image
 
 from detrt.errors import UsageError
+from detrt.files import refuse_to_replace, whole
 from detrt.images.draw import draw
-from detrt.images.sources import Frame
+from detrt.images.sources import Frame, is_video
 from detrt.images.video import VideoWriter
 from detrt.pipeline import Outcome
 
@@ -74,8 +76,24 @@ def json_row(outcome: Outcome, class_names: Sequence[str] = ()) -> dict[str, Any
     return row | {"width": width, "height": height, "detections": outcome.detections.to_json(class_names)}
 
 
+PHOTO, VIDEO = ".jpg", ".mp4"  # what annotated copies are
+
+
+def keep_originals(files: Sequence[Path], folder: Path) -> None:
+    """Fail where an annotated copy in `folder` would take the place of one of the `files` to draw on.
+
+    Raises:
+        UsageError: names the first one.
+    """
+    for file in files:
+        refuse_to_replace([file], folder / (file.stem + (VIDEO if is_video(file) else PHOTO)))
+
+
 class Pictures:
-    """Annotated copies: photos as JPEG, the frames of a video as a video, all in one folder."""
+    """Annotated copies: photos as JPEG, the frames of a video as a video, all in one folder.
+
+    An interrupted video has the frames until then.
+    """
 
     needs_pixels = True
 
@@ -83,6 +101,7 @@ class Pictures:
         self._folder, self._names = folder, class_names
         self._taken: set[str] = set()
         self._video: tuple[Path, VideoWriter] | None = None
+        self._open = ExitStack()
 
     def __enter__(self) -> Pictures:
         try:
@@ -105,19 +124,19 @@ class Pictures:
             self._writer(outcome.item).add(picture)
             return
         self._end_video()
-        Image.fromarray(picture).save(self._folder / self._free(Path(outcome.item.name).stem, ".jpg"), quality=92)
+        with whole(self._folder / self._free(Path(outcome.item.name).stem, PHOTO)) as part:
+            Image.fromarray(picture).save(part, "JPEG", quality=92)
 
     def _writer(self, frame: Frame) -> VideoWriter:
         if self._video is None or self._video[0] != frame.path:
             self._end_video()
-            target = self._folder / self._free(frame.path.stem, ".mp4")
-            self._video = frame.path, VideoWriter(target, frame.image.shape[:2], frame.rate)
+            target = self._folder / self._free(frame.path.stem, VIDEO)
+            self._video = frame.path, self._open.enter_context(_written(target, frame))
         return self._video[1]
 
     def _end_video(self) -> None:
-        if self._video:
-            self._video[1].close()
-            self._video = None
+        self._video = None
+        self._open.close()
 
     def _free(self, stem: str, suffix: str) -> str:
         """A name that no other image of this run has: two folders may hold a photo of the same name."""
@@ -126,3 +145,12 @@ class Pictures:
             name, number = f"{stem}-{number}{suffix}", number + 1
         self._taken.add(name)
         return name
+
+
+@contextmanager
+def _written(target: Path, first: Frame) -> Iterator[VideoWriter]:
+    """A video of frames like the `first`, which is there once the block ends."""
+    with whole(target) as part:
+        writer = VideoWriter(part, first.image.shape[:2], first.rate)
+        yield writer
+        writer.close()

@@ -71,6 +71,25 @@ def test_annotated_copies_have_the_photos_size_and_a_box(
     assert np.abs(drawn - 40).max() > 60
 
 
+@pytest.mark.parametrize("named", ["v.mp4", "photos", "photos/1.jpg"])
+def test_annotated_copies_do_not_replace_what_they_are_drawn_on(
+    detrt: Command, model: Path, photos: Path, tmp_path: Path, named: str
+) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"a video")
+    folder = (tmp_path / named) if named == "photos" else (tmp_path / named).parent
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    done = detrt("predict", model, tmp_path / named, "--save", folder)
+    assert done.code == exit_codes.USAGE
+    assert "is read, and would be lost" in done.err
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_copy_of_another_kind_may_lie_beside_its_photo(detrt: Command, model: Path, photos: Path) -> None:
+    Image.open(photos / "1.jpg").save(photos / "seen.png")
+    assert detrt("predict", model, photos / "seen.png", "--save", photos).code == exit_codes.OK
+    assert (photos / "seen.jpg").is_file()
+
+
 def test_bad_files_are_named_and_the_rest_goes_on(detrt: Command, model: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "empty.jpg").touch()
     (photos / "text.jpg").write_text("hello")

@@ -70,9 +70,13 @@ def bench(
     from detrt.benchmark.run import benchmark
     from detrt.benchmark.subjects import cases_of
     from detrt.benchmark.turns import Pace
+    from detrt.files import refuse_output
 
+    named = [_resolved(model) for model in models]
+    for output in (json, plot):
+        refuse_output(output, inputs=[*named, *(photos.glob("*") if photos else ())])
     cases = cases_of(
-        [_resolved(model) for model in models],
+        named,
         runtimes=_words(runtime),
         protocols=_words(protocol),
         batch_sizes=_numbers("--batch", batch),

@@ -49,11 +49,13 @@ def compare(
     from detrt.compare.files import compare_layers_of
     from detrt.compare.opening import open_detector
     from detrt.compare.report import write_json
+    from detrt.files import refuse_output
     from detrt.images.sources import find_files
     from detrt.models.registry import resolve_model
 
     paths = [resolve_model(name) for name in (first, second)]
     photos = find_files(images)[:limit]
+    refuse_output(json, inputs=[*paths, *photos])
     overrides = options.contract_overrides(contract)
     with (
         open_detector(paths[0], device=device, overrides=overrides) as one,

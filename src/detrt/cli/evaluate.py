@@ -45,6 +45,7 @@ def evaluate(
     from detrt.detector import Detector
     from detrt.evaluate.journal import journal_of
     from detrt.evaluate.report import write_json
+    from detrt.files import refuse_output
     from detrt.graph.onnx_file import sha256_of_model
     from detrt.models.registry import resolve_model
 
@@ -61,7 +62,9 @@ def evaluate(
         if per_class:
             out.print(_table(scores.by_class))
         return
-    file = runnable(resolve_model(model), purpose="Running a checkpoint")
+    given = resolve_model(model)
+    refuse_output(json, inputs=[given, annotations, *(photo.path for photo in dataset.photos)])
+    file = runnable(given, purpose="Running a checkpoint")
     model_hash = sha256_of_model(file)
     journal = journal_of(model_hash, annotations, images)
     with Detector.open(file, device=device, overrides=options.contract_overrides(contract)) as detector:

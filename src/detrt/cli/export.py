@@ -55,6 +55,7 @@ def export(
 ) -> None:
     """Export a checkpoint to ONNX, and check that the file finds what PyTorch finds."""
     from detrt.extras import require
+    from detrt.files import refuse_output
 
     require("torch", extra="torch", purpose="Exporting a model")
     from detrt.graph.export import ExportOptions
@@ -65,6 +66,7 @@ def export(
     if plugin and sampler != "grid-sample":
         raise UsageError(f"--plugin {plugin} and --sampler {sampler} both say how to sample.", "Leave one of them out.")
     source = Path(checkpoint) if Path(checkpoint).is_dir() else resolve_model(checkpoint)
+    refuse_output(output_file, inputs=[source, photo])
     options = ExportOptions(_batch(batch), output, "plugin" if plugin else sampler, opset)
     pixels = read_photo(photo) if photo else None
     with progress_bars() as progress:

@@ -38,13 +38,16 @@ def fuse_offsets(
 ) -> None:
     """Make one node of the INT8 sampling offsets and attention weights of each decoder layer."""
     from detrt.errors import GraphError
+    from detrt.files import refuse_output
     from detrt.graph import fuse_offsets as room
     from detrt.graph.multi_head_offsets import DOMAIN, NAME
     from detrt.graph.onnx_file import load, save
     from detrt.graph.plugin_nodes import for_plugins
     from detrt.models.registry import resolve_model
 
-    fused, changed = room.fuse_offsets(load(resolve_model(model)))
+    file = resolve_model(model)
+    refuse_output(output, inputs=[file])
+    fused, changed = room.fuse_offsets(load(file))
     if not changed:
         raise GraphError(
             f"{model} has no pair of INT8 linears that give sampling offsets and attention weights.",

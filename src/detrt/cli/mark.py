@@ -29,11 +29,14 @@ def mark(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The ONNX file to write.")],
 ) -> None:
     """Make inner tensors outputs, behind the model's own, to look at them or to break a bad fusion."""
+    from detrt.files import refuse_output
     from detrt.graph.mark import Mark
     from detrt.graph.onnx_file import load, output_specs, save
     from detrt.models.registry import resolve_model
 
-    source = load(resolve_model(model))
+    file = resolve_model(model)
+    refuse_output(output, inputs=[file])
+    source = load(file)
     marked, changed = Mark(outputs)(source)
     save(marked, output)
     for spec in output_specs(marked)[len(source.graph.output) :]:

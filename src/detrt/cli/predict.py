@@ -37,16 +37,22 @@ def predict(
 ) -> None:
     """Detect objects in photos and videos."""
     from detrt.detector import Detector
+    from detrt.files import refuse_to_replace
     from detrt.images.sources import find_files
     from detrt.models.registry import resolve_model
     from detrt.pipeline import Outcome
     from detrt.prediction import Selection, predict
-    from detrt.sinks import JsonLines, Pictures, Sink
+    from detrt.sinks import JsonLines, Pictures, Sink, keep_originals
     from detrt.stages import StageTimes
 
     files = find_files(sources)
     failed: list[Outcome] = []
-    path = runnable(resolve_model(model), purpose="Running a checkpoint")
+    given = resolve_model(model)
+    if json:
+        refuse_to_replace([*files, given], json)
+    if save:
+        keep_originals(files, save)
+    path = runnable(given, purpose="Running a checkpoint")
     with Detector.open(path, device=device, overrides=options.contract_overrides(contract)) as detector:
         names = detector.contract.class_names
         sinks: list[Sink] = [JsonLines(json, names)] if json else []

@@ -46,12 +46,16 @@ def profile(
     device: options.Device = "auto",
 ) -> None:
     """Show an engine's layers: their parts of the detector, precision, time, and the graph as a picture."""
+    from detrt.files import refuse_output
+
     if len(engines) != (2 if diff else 1):
         raise UsageError(
             f"{len(engines)} engines were given.", "Give one engine, or two with --diff: detrt profile --diff A B"
         )
     if color not in ("group", "precision"):
         raise UsageError(f"--color {color} is neither group nor precision.", "Use --color group or --color precision.")
+    for output in (html, svg, trace):
+        refuse_output(output, inputs=[file for engine in engines for file in (engine, *engine.glob("*.json"))])
     profiles = [_profile_of(engine, runs, device, save) for engine in engines]
     if diff:
         _print_difference(*profiles, top=top)

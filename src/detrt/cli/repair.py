@@ -54,6 +54,7 @@ def repair(
     """Find the smallest change to a graph that brings its engine back to the reference; a second run goes on."""
     from detrt.compare import repair as room
     from detrt.compare.culprits import known_culprits, markable
+    from detrt.files import refuse_output
     from detrt.graph.mark import Mark
     from detrt.graph.onnx_file import load, save
     from detrt.graph.unquantize import Unquantize, quantized_products
@@ -65,6 +66,7 @@ def repair(
     if annotations and goal is None:
         raise UsageError("By AP, what is good enough is not known.", "Give the AP to reach: --goal AP.")
     source = resolve_model(model)
+    refuse_output(output, inputs=[source, reference])
     proto = load(source)
     change = Mark if by == "marking" else Unquantize
     candidates = markable(proto) if by == "marking" else quantized_products(proto)

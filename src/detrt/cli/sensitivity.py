@@ -42,6 +42,8 @@ def sensitivity(
 ) -> None:
     """Quantise one part at a time, and measure how far the detections move and, with labels, the AP falls."""
     from detrt.evaluate import coco_dataset
+    from detrt.files import refuse_output
+    from detrt.images.sources import find_files
     from detrt.models.registry import resolve_model
     from detrt.quantize.recipe import load_recipe
     from detrt.quantize.sensitivity import sensitivity_of
@@ -51,11 +53,12 @@ def sensitivity(
     if (annotations is None) != (images is None):
         raise UsageError("--annotations and --images go together.", "Give both, or neither.")
     labelled = coco_dataset(annotations, images) if annotations and images else None
+    source = resolve_model(model)
+    for output in (json, plot):
+        refuse_output(output, inputs=[source, *find_files(calib), annotations])
     settings = load_recipe(recipe).settings(precision)
     overrides = options.contract_overrides(contract)
-    bench = open_workbench(
-        resolve_model(model), calib, limit=photos, seed=seed, overrides=overrides, skipped=tell_skipped
-    )
+    bench = open_workbench(source, calib, limit=photos, seed=seed, overrides=overrides, skipped=tell_skipped)
     try:
         with progress_bars() as progress:
             parts = sensitivity_of(bench, settings, each=each, photos=compare_on, labelled=labelled, progress=progress)

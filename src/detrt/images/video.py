@@ -65,7 +65,7 @@ class VideoWriter:
         """Start a video of frames of (h, w); an odd side loses its last row or column, as the codec wants it."""
         self._av = _av(path)
         self._size = size[0] // 2 * 2, size[1] // 2 * 2
-        self._container = self._av.open(str(path), "w")
+        self._container = self._av.open(str(path), "w", format="mp4")
         codec = "libx264" if "libx264" in self._av.codecs_available else "mpeg4"
         self._stream = self._container.add_stream(codec, rate=rate)
         self._stream.height, self._stream.width = self._size
