@@ -11,6 +11,7 @@ import onnx.inliner
 from onnx import AttributeProto, NodeProto, TensorProto
 
 from detrt.errors import GraphError
+from detrt.graph.fold_constants import fold_constants
 
 _NARROW_TYPES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -26,7 +27,8 @@ class Use:
 class GraphIndex:
     """One flat float32 graph and its tensors. It holds a copy of the model that its owner may edit.
 
-    Model functions are inlined, and `Constant` nodes become initialisers, so that every constant is found in one place.
+    Model functions are inlined, and `Constant` nodes and what is computed from constants alone become initialisers, so
+    that every constant is found in one place.
 
     Raises:
         GraphError: the graph has branches or loops.
@@ -138,7 +140,7 @@ def _flattened(model: onnx.ModelProto) -> onnx.ModelProto:
     flat.graph.initializer.extend(_constant_of(node) for node in flat.graph.node if _is_constant(node))
     del flat.graph.node[:]
     flat.graph.node.extend(kept)
-    return flat
+    return fold_constants(flat).model
 
 
 def _is_constant(node: NodeProto) -> bool:
