@@ -15,7 +15,7 @@ from detrt.graph.centre import SHIFTED
 from detrt.graph.index import GraphIndex
 from detrt.graph.precision import with_precision
 from detrt.graph.products import Product, find_products
-from detrt.graph.quantizers import refuse_quantized
+from detrt.graph.quantizers import OPSET, at_opset, refuse_quantized
 from detrt.quantize.formats import FORMATS, Precision
 from detrt.quantize.groups import find_groups
 from detrt.quantize.layout import bias_of
@@ -216,3 +216,19 @@ def test_scales_follow_the_range(bench: Workbench) -> None:
     quantizer = bench.quantizer(Settings("int8", "max", "max"))
     for name, histogram in largest.items():
         assert float(quantizer.scale(name)) == pytest.approx(float(FORMATS["int8"].scale(histogram.largest)))
+
+
+def test_an_older_model_with_functions_is_converted(bench: Workbench) -> None:
+    model = toy_detector()
+    old = [onnx.helper.make_opsetid("", 17)]
+    body = [onnx.helper.make_node("Relu", ["a"], ["b"])]
+    model.functions.append(onnx.helper.make_function("theirs", "Activation", ["a"], ["b"], body, old))
+    model.opset_import.append(onnx.helper.make_opsetid("theirs", 1))
+    for node in model.graph.node:
+        if node.op_type == "Relu":
+            node.op_type, node.domain = "Activation", "theirs"
+    onnx.checker.check_model(model)
+    converted = at_opset(model, OPSET)
+    feed = dict(next(iter(bench.photos)).feeds)
+    with OnnxRuntime(converted.SerializeToString()) as new, OnnxRuntime(model.SerializeToString()) as given:
+        np.testing.assert_allclose(new.run(feed)["boxes"], given.run(feed)["boxes"], atol=1e-3)

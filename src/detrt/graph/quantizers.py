@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx.inliner
+import onnx.version_converter
 from onnx import NodeProto, helper, numpy_helper
 
 from detrt.errors import GraphError
@@ -101,12 +103,16 @@ def refuse_quantized(model: onnx.ModelProto) -> None:
 
 
 def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    """The model at the standard opset `version`, or as it is where its own is as high."""
+    """The model at the standard opset `version`, or as it is where its own is as high.
+
+    Its functions are inlined, since the converter drops them.
+    """
     own = next((item.version for item in model.opset_import if ops.is_standard(item.domain)), 0)
     if own >= version:
         return model
     try:
-        return onnx.version_converter.convert_version(model, version)
+        flat = onnx.inliner.inline_local_functions(model) if model.functions else model
+        return onnx.version_converter.convert_version(flat, version)
     except Exception as error:  # the converter raises RuntimeError and its own types alike
         raise GraphError(
             f"The graph has opset {own}, and cannot be converted to {version}: {error}.",
