@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,27 @@ def test_an_error_keeps_what_was_computed_and_says_how_to_go_on(
     again = detrt("eval", model, *arguments, "--resume")
     assert again.code == exit_codes.OK
     assert "12 photos (9 resumed)" in again.err
+
+
+def test_a_place_for_the_figures_is_sought_before_the_work_and_they_are_told_whatever_becomes_of_it(
+    detrt: Command, model: Path, coco: CocoFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [
+        "eval", model, "--annotations", coco.annotations, "--images", coco.images,
+        "--contract", f"names={tmp_path / 'names.txt'}", "--json",
+    ]  # fmt: skip
+    nowhere = detrt(*command, tmp_path)
+    assert nowhere.code == exit_codes.USAGE
+    assert "Is a directory" in nowhere.err
+    assert not (tmp_path / "cache").exists()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("detrt.evaluate.report.write_json", full)
+    late = detrt(*command, tmp_path / "ap.json")
+    assert late.code == exit_codes.USAGE
+    assert late.out.startswith("AP ")
 
 
 def test_a_set_of_other_classes_is_an_error(detrt: Command, model: Path, coco: CocoFolder) -> None:

@@ -83,11 +83,11 @@ def evaluate(
             err.print(f"What was computed is kept in {journal}; the same command with --resume goes on from there.")
             raise
         name = detector.runtime.name
-    if json:
-        write_json(json, done, model=file, model_hash=model_hash, runtime=name)
     out.print(_table(done.scores.figures))
     if per_class:
         out.print(_table(done.scores.by_class))
+    if json:
+        write_json(json, done, model=file, model_hash=model_hash, runtime=name)
     err.print(
         f"{len(dataset.photos)} photos ({done.resumed} resumed) on {name}, batch {batch}: "
         f"{time_summary(done.times, done.seconds)}; scoring {done.scoring_seconds:.1f} s"
