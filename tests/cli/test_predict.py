@@ -144,6 +144,18 @@ def test_the_contract_can_be_stated(detrt: Command, model: Path, photos: Path, t
     assert row["detections"][0]["score"] == pytest.approx(0.9 + 80 * 0.1, abs=0.01)
 
 
+def test_labels_keep_their_lines_in_a_file_of_names(detrt: Command, model: Path, photos: Path, tmp_path: Path) -> None:
+    """An editor may have put a byte order mark first and blank lines last; a blank one amid them shifts all others."""
+    (tmp_path / "names.txt").write_bytes("\ufeffcäf\ndog\ncup\n\n \n".encode())
+    stated = ["--contract", f"names={tmp_path / 'names.txt'}"]
+    done = detrt("predict", model, photos / "0.jpg", *stated)
+    assert done.out.endswith("0.jpg: 1 cäf, 1 cup\n")
+    (tmp_path / "names.txt").write_text("cat\n\ndog\ncup\n")
+    done = detrt("predict", model, photos / "0.jpg", *stated)
+    assert done.code == exit_codes.USAGE
+    assert "line 2 is blank" in done.err
+
+
 def test_checkpoint_is_exported_once_and_then_run(
     detrt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,10 @@ def _yes(text: str) -> bool:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(line.strip() for line in Path(text).read_text().splitlines() if line.strip())
+    names = [line.strip() for line in Path(text).read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    if "" in names:
+        raise ValueError(f"line {names.index('') + 1} is blank, and each line is a label's name")
+    return tuple(names)
 
 
 _READERS: dict[str, tuple[str, Any]] = {
