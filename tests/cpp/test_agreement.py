@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from functools import partial
@@ -174,6 +177,70 @@ def test_photos(peer: Peer, tmp_path: Path) -> None:
             size = peer("photo", path=photo, upright=upright, into=tmp_path / "pixels")
             made = np.frombuffer((tmp_path / "pixels").read_bytes(), np.uint8).reshape(*size, 3)
             np.testing.assert_array_equal(made, read_photo(photo, upright=upright), err_msg=f"{photo} {upright}")
+
+
+def tiff(*entries: tuple[int, int, int, bytes], order: str = "<", head: bytes = b"II*\0") -> bytes:
+    """EXIF of entries: tag, type, count, value."""
+    packed = (struct.pack(order + "HHL", *entry[:3]) + entry[3] for entry in entries)
+    return head + struct.pack(order + "LH", 8, len(entries)) + b"".join(packed) + b"\6\0\1\0\1\0"
+
+
+SIX = b"\6\0\0\0"
+EXIFS = {
+    "short": tiff((0x0112, 3, 1, SIX)),
+    "big-endian": tiff((0x0112, 3, 1, b"\0\6\0\0"), order=">", head=b"MM\0*"),
+    "long": tiff((0x0112, 4, 1, SIX)),
+    "signed byte": tiff((0x0112, 6, 1, SIX)),
+    "first of two": tiff((0x0112, 3, 1, b"\3\0\0\0"), (0x0112, 3, 1, SIX)),
+    "first of three values": tiff((0x0112, 3, 3, b"\x16\0\0\0")),
+    "behind others": tiff((0x0100, 3, 1, SIX), (0x0112, 99, 1, SIX), (0x0112, 3, 0, SIX), (0x0112, 3, 1, SIX)),
+    "text": tiff((0x0112, 2, 2, b"6\0\0\0")),
+    "out of range": tiff((0x0112, 3, 1, b"\x09\0\0\0")),
+    "cut": tiff((0x0112, 3, 1, SIX))[:-8],
+    "twice marked": b"Exif\0\0" + tiff((0x0112, 3, 1, SIX)),
+    "empty": b"",
+}
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def chunk(content: bytes) -> bytes:
+    named = b"eXIf" + content
+    return len(content).to_bytes(4, "big") + named + zlib.crc32(named).to_bytes(4, "big")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")  # it says what is odd about EXIF
+def test_how_photos_were_held(peer: Peer, tmp_path: Path) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 5, 3), np.uint8).repeat(8, 0).repeat(8, 1))
+    files = []
+    for mode, kind in (("RGB", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG")):
+        image.convert(mode).save(encoded := io.BytesIO(), kind)
+        files.append(encoded.getvalue())
+    plain, cmyk, png = files
+    exif, late = segment(0xE1, b"Exif\0\0" + EXIFS["short"]), segment(0xFE, bytes(65000))
+    photos = {
+        "behind long comments": plain[:2] + late + late + exif + plain[2:],
+        "in a comment": plain[:2] + segment(0xFE, b"Exif\0\0" + EXIFS["short"]) + plain[2:],
+        "in two segments": plain[:2]
+        + exif[:3]
+        + b"\x16"
+        + exif[4:24]
+        + segment(0xE1, b"Exif\0\0" + exif[24:])
+        + plain[2:],
+        "behind a filling": plain[:2] + b"\xff\xff" + exif + plain[2:],
+        "for print": cmyk[:2] + exif + cmyk[2:],
+        "png": png[:33] + chunk(EXIFS["short"]) + png[33:],
+        "png, at its end": png[:-12] + chunk(EXIFS["big-endian"]) + png[-12:],
+    }
+    photos |= {name: plain[:2] + segment(0xE1, b"Exif\0\0" + content) + plain[2:] for name, content in EXIFS.items()}
+    for name, data in photos.items():
+        (tmp_path / "photo").write_bytes(data)
+        for upright in (True, False):
+            size = peer("photo", path=tmp_path / "photo", upright=upright, into=tmp_path / "pixels")
+            made = np.frombuffer((tmp_path / "pixels").read_bytes(), np.uint8).reshape(*size, 3)
+            np.testing.assert_array_equal(made, decode_photo(data, upright=upright), err_msg=f"{name} {upright}")
 
 
 def spoilt(file: bytes, rng: random.Random) -> Iterator[bytes]:

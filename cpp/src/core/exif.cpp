@@ -1,56 +1,91 @@
 #include "core/exif.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <string>
 #include <string_view>
 #include <utility>
 
 namespace detrt {
 namespace {
 
-constexpr std::string_view kMarker("Exif\0\0", 6);
+using namespace std::string_view_literals;
+
+constexpr std::string_view kExif = "Exif\0\0"sv, kPng = "\x89PNG\r\n\x1a\n"sv;
+constexpr int kApp1 = 0xe1, kScan = 0xda;
 constexpr int kOrientation = 0x0112;
-constexpr int kShort = 3;
 
-// The TIFF file that lies in a JPEG: numbers in the byte order that its first letters say.
-class Tiff {
-  public:
-    explicit Tiff(std::string_view data) : data_(data), little_(data.substr(0, 2) == "II") {}
+bool starts(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
 
-    // `count` bytes at `at`; 0 beyond the end.
-    std::uint32_t number(std::size_t at, int count) const {
-        std::uint32_t value = 0;
-        for (int i = 0; i < count; ++i) {
-            const std::size_t place = at + static_cast<std::size_t>(little_ ? count - 1 - i : i);
-            value = value << 8 | (place < data_.size() ? static_cast<std::uint8_t>(data_[place]) : 0);
-        }
-        return value;
+// `count` bytes at `at` as a number; 0 beyond the end.
+std::uint32_t number(std::string_view data, std::size_t at, int count, bool little = false) {
+    std::uint32_t value = 0;
+    for (int i = 0; i < count; ++i) {
+        const std::size_t place = at + static_cast<std::size_t>(little ? count - 1 - i : i);
+        value = value << 8 | (place < data.size() ? static_cast<std::uint8_t>(data[place]) : 0);
     }
+    return value;
+}
 
-  private:
-    std::string_view data_;
-    bool little_;
-};
+// What the EXIF segments of a JPEG hold, one behind the other. Junk may stand between segments (ITU-T T.81, B.1.1).
+std::string exif_of_jpeg(std::string_view file) {
+    std::string found;
+    for (std::size_t at = 2; at + 4 <= file.size();) {
+        const auto marker = number(file, at + 1, 1);
+        const bool alone = marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9);  // without a segment
+        if (number(file, at, 1) != 0xff || marker == 0xff) {
+            ++at;
+        } else if (alone) {
+            at += 2;
+        } else {
+            const auto length = number(file, at + 2, 2);
+            const auto segment = file.substr(at + 4, length < 2 ? 0 : length - 2);
+            if (marker == kScan) break;
+            if (marker == kApp1 && starts(segment, kExif)) found += segment.substr(kExif.size());
+            at += 2 + length;
+        }
+    }
+    return found;
+}
 
-}  // namespace
+// What the last `eXIf` of a PNG's chunks holds (PNG, third edition, 5.3 and 11.3.3.7).
+std::string exif_of_png(std::string_view file) {
+    std::string_view found;
+    for (std::size_t at = kPng.size(); at + 12 <= file.size();) {
+        const std::size_t length = number(file, at, 4);
+        if (file.substr(at + 4, 4) == "eXIf") found = file.substr(at + 8, length);
+        at += 12 + length;
+    }
+    return std::string(found);
+}
 
-int orientation_of(const Bytes& jpeg) {
-    const std::string_view start(reinterpret_cast<const char*>(jpeg.data()), std::min<std::size_t>(jpeg.size(), 65536));
-    const auto marker = start.find(kMarker);
-    if (marker == start.npos) return 1;
-    const Tiff tiff(start.substr(marker + kMarker.size()));
-    const std::size_t directory = tiff.number(4, 4);
-    const auto entries = tiff.number(directory, 2);
-    for (std::size_t i = 0; i < entries; ++i) {
-        const std::size_t entry = directory + 2 + 12 * i;
-        if (tiff.number(entry, 2) != kOrientation || tiff.number(entry + 2, 2) != kShort) continue;
-        const auto value = tiff.number(entry + 8, 2);
+// The tag of a TIFF file, whose first letters say in which order its numbers' bytes are (TIFF 6.0, section 2).
+int orientation_in(std::string_view tiff) {
+    const auto head = tiff.substr(0, 4);
+    const bool little = starts(head, "II");
+    if (head != "II*\0"sv && head != "MM\0*"sv && head != "II\0*"sv && head != "MM*\0"sv) return 1;
+    const std::size_t directory = number(tiff, 4, 4, little);
+    const auto entries = number(tiff, directory, 2, little);
+    for (std::size_t i = 0, entry = directory + 2; i < entries && entry + 12 <= tiff.size(); ++i, entry += 12) {
+        if (number(tiff, entry, 2, little) != kOrientation) continue;
+        const auto type = number(tiff, entry + 2, 2, little), count = number(tiff, entry + 4, 4, little);
+        const int width = type == 6 ? 1 : type == 3 || type == 8 ? 2 : type == 4 || type == 9 ? 4 : 0;  // whole numbers
+        if (width == 0 || count == 0) continue;
+        const bool here = std::uint64_t(count) * std::uint64_t(width) <= 4;
+        const auto value = number(tiff, here ? entry + 8 : number(tiff, entry + 8, 4, little), width, little);
         return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
     }
     return 1;
 }
 
-Pixels turned(const Pixels& photo, int orientation) {
+}  // namespace
+
+int orientation_of(const Bytes& file) {
+    const std::string_view data(reinterpret_cast<const char*>(file.data()), file.size());
+    const auto exif = starts(data, "\xff\xd8"sv) ? exif_of_jpeg(data) : starts(data, kPng) ? exif_of_png(data) : "";
+    return orientation_in(starts(exif, kExif) ? std::string_view(exif).substr(kExif.size()) : exif);
+}
+
+Pixels turned(Pixels photo, int orientation) {
     if (orientation == 1) return photo;
     // Orientation 5 to 8 swap the axes first; then some are mirrored (EXIF 2.32, 4.6.5.1 Orientation).
     const bool swapped = orientation >= 5;

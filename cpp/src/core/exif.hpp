@@ -5,10 +5,10 @@
 
 namespace detrt {
 
-// 1 (upright) to 8, as the tag 0x0112 of a JPEG says; 1 where it says nothing that can be read.
-int orientation_of(const Bytes& jpeg);
+// 1 (upright) to 8, as the tag 0x0112 of a JPEG or PNG says; 1 where it says nothing that can be read.
+int orientation_of(const Bytes& file);
 
 // The photo upright.
-Pixels turned(const Pixels& photo, int orientation);
+Pixels turned(Pixels photo, int orientation);
 
 }  // namespace detrt

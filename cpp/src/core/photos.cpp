@@ -65,11 +65,9 @@ Bytes read_bytes(const std::filesystem::path& path) {
 Pixels decode_photo(const Bytes& data, const std::string& name, bool upright) {
     if (data.empty()) throw ImageError(name + " is empty.", "Copy it again; it has 0 bytes.");
     try {
-        if (const auto size = jpeg_size(data, name, upright)) return jpeg_pixels(data, *size);
-        if (is_jpeg(data) && upright)
-            if (const auto size = jpeg_size(data, name, false))
-                return turned(jpeg_pixels(data, *size), orientation_of(data));
-        if (auto pixels = decode_other_format(data)) return std::move(*pixels);
+        const int orientation = upright ? orientation_of(data) : 1;
+        if (const auto size = jpeg_size(data, name, false)) return turned(jpeg_pixels(data, *size), orientation);
+        if (auto pixels = decode_other_format(data)) return turned(std::move(*pixels), orientation);
     } catch (const ImageError&) {
         throw;
     } catch (const std::exception& error) {
