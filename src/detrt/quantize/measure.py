@@ -47,16 +47,18 @@ class Reference:
     def __init__(self, model: onnx.ModelProto, contract: ModelContract, photos: CalibrationSet) -> None:
         self._model, self.contract, self.photos = model, contract, photos
         self._found: list[Detections] = []
+        self._asked = 0
         self._truth: dict[int, Agreement] = {}
 
     def truth(self, count: int, progress: Progress = silent) -> Agreement:
-        """What to score others against on the first `count` photos."""
-        if len(self._found) < count:
+        """What to score others against on the first `count` photos, or on all where there are fewer."""
+        if len(self._found) == self._asked < count:  # else the photos have run out
             chosen = self.photos.first(count)
             stage = "Running the float model"
             self._found = detections_of(
                 self._model, self.contract, chosen, total=len(chosen), progress=progress, stage=stage
             )
+            self._asked = count
         if count not in self._truth:
             self._truth[count] = Agreement(self._found[:count])
         return self._truth[count]
