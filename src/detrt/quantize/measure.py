@@ -91,6 +91,8 @@ class Reference:
 class Losses:
     """Losses by what is quantised, each measured once.
 
+    They are known by how many photos were asked for: how many can be read comes out only as they are.
+
     Attributes:
         measured: how many candidates were run, rather than remembered.
     """

@@ -63,7 +63,7 @@ def sensitivity_of(
     quantizer = bench.quantizer(settings, progress)
     parts = (parts_by_product if each else parts_by_group)(bench.products, bench.groups)
     losses = bench.losses(quantizer)
-    found = measure_parts(losses, parts, min(photos, len(bench.photos)), progress=progress)
+    found = measure_parts(losses, parts, photos, progress=progress)
     if labelled is None:
         return found
     float_ap = measured_ap(bench.graph.model, bench.contract, labelled)

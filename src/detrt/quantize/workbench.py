@@ -98,8 +98,8 @@ class Workbench:
             products, kept = find_products(graph), self.cache / "calibration-centred.npz"
         observed = load_observation(kept)
         if observed is None:
-            feeds = (photo.feeds for photo in self.photos)
-            observed = observe(graph, products, feeds, total=len(self.photos), progress=progress)
+            feeds, total = (photo.feeds for photo in self.photos), len(self.photos.paths)  # bad ones too: see `Losses`
+            observed = observe(graph, products, feeds, total=total, progress=progress)
             save_observation(kept, observed)
         return Calibrated(self.graph.model, found, graph, products, observed)
 
@@ -110,7 +110,6 @@ class Workbench:
 
     def doubt(self, count: int, progress: Progress = silent) -> float:
         """See `Reference.doubt`, on at most `count` photos; remembered."""
-        count = min(count, len(self.photos))
         kept = self.cache / f"doubt-{count}.json"
         if not kept.is_file():
             found = self.reference.doubt(count, progress)
