@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,18 +31,20 @@ def whole(path: Name) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def refuse_output(path: Name | None, *, inputs: Iterable[Name | None] = ()) -> None:
-    """Fail before the work whose result could not be written to `path`, or would take the place of what it is made of.
+def refuse_output(path: Name | None, *, inputs: Iterable[Name | None] = (), suffixes: Collection[str] = ()) -> None:
+    """Fail before the work whose result could not be written to `path`, or would do harm or be of no use there.
 
     Args:
         path: of the result; None where none is to be written.
-        inputs: files that are read; None stands for one that was not given.
+        inputs: files that are read, and must not be lost; None stands for one that was not given.
+        suffixes: by which the result is known for what it is, the most usual one first; none where any name will do.
 
     Raises:
-        UsageError: it is one of `inputs`.
+        UsageError: it is one of `inputs`, or ends in none of `suffixes`.
         OSError: as `whole` would.
     """
     if path is not None:
+        _refuse_suffix(Path(path), suffixes)
         refuse_to_replace([given for given in inputs if given is not None], path)
         refuse_unwritable(path)
 
@@ -93,6 +95,14 @@ def sha256_of(path: Name) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def _refuse_suffix(path: Path, suffixes: Collection[str]) -> None:
+    if suffixes and path.suffix not in suffixes:
+        raise UsageError(
+            f"{name_of(path)} does not end in {' or '.join(suffixes)}, by which it would be known for what it is.",
+            f"Call it {name_of(Path(path.stem))}{next(iter(suffixes))}.",
+        )
 
 
 def _umask() -> int:

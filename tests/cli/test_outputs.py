@@ -24,6 +24,23 @@ def work(coco: CocoFolder, small: Path, tmp_path: Path, monkeypatch: pytest.Monk
     return tmp_path
 
 
+@pytest.mark.parametrize("name", ["bad", "bad.engine", "bad.ONNX", "."])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mark m.onnx --outputs mean",
+        "graph fuse-offsets m.onnx",
+        "repair m.onnx --images photos",
+        "export shapes",
+    ],
+)
+def test_a_model_is_called_what_commands_open(detrt: Command, work: Path, command: str, name: str) -> None:
+    done = detrt(*command.split(), "-o", name)
+    assert done.code == exit_codes.USAGE, done.err
+    assert f"{name} does not end in .onnx" in done.err
+    assert not (work / name).is_file()
+
+
 @pytest.mark.parametrize(
     "command",
     [

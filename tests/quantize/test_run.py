@@ -114,9 +114,9 @@ def test_a_search_that_labels_belie_is_made_again_at_their_price(
 
 def test_what_cannot_end_well_is_refused_before_the_work(bench: Workbench, toy: Path, tmp_path: Path) -> None:
     before = toy.read_bytes()
-    with pytest.raises(UsageError, match="is the float model itself"):
+    with pytest.raises(UsageError, match="is read, and would be lost"):
         quantize(bench, toy, precision="int8", recipe=load_recipe("safe"))
-    with pytest.raises(UsageError, match=r"would be called keep\.engine"):
+    with pytest.raises(UsageError, match=r"keep\.engine does not end in \.onnx"):
         quantize(bench, tmp_path / "keep.engine", precision="int8", recipe=load_recipe("safe"))
     with pytest.raises(UsageError, match="nothing to search"):
         quantize(bench, tmp_path / "q.onnx", precision="int8", recipe=load_recipe("max"), target_drop=0.5)

@@ -66,7 +66,7 @@ def export(
     if plugin and sampler != "grid-sample":
         raise UsageError(f"--plugin {plugin} and --sampler {sampler} both say how to sample.", "Leave one of them out.")
     source = Path(checkpoint) if Path(checkpoint).is_dir() else resolve_model(checkpoint)
-    refuse_output(output_file, inputs=[source, photo])
+    refuse_output(output_file, inputs=[source, photo], suffixes=[".onnx"])
     options = ExportOptions(_batch(batch), output, "plugin" if plugin else sampler, opset)
     pixels = read_photo(photo) if photo else None
     with progress_bars() as progress:

@@ -46,7 +46,7 @@ def fuse_offsets(
     from detrt.models.registry import resolve_model
 
     file = resolve_model(model)
-    refuse_output(output, inputs=[file])
+    refuse_output(output, inputs=[file], suffixes=[".onnx"])
     fused, changed = room.fuse_offsets(load(file))
     if not changed:
         raise GraphError(

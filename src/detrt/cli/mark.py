@@ -35,7 +35,7 @@ def mark(
     from detrt.models.registry import resolve_model
 
     file = resolve_model(model)
-    refuse_output(output, inputs=[file])
+    refuse_output(output, inputs=[file], suffixes=[".onnx"])
     source = load(file)
     marked, changed = Mark(outputs)(source)
     save(marked, output)

@@ -66,7 +66,7 @@ def repair(
     if annotations and goal is None:
         raise UsageError("By AP, what is good enough is not known.", "Give the AP to reach: --goal AP.")
     source = resolve_model(model)
-    refuse_output(output, inputs=[source, reference])
+    refuse_output(output, inputs=[source, reference], suffixes=[".onnx"])
     proto = load(source)
     change = Mark if by == "marking" else Unquantize
     candidates = markable(proto) if by == "marking" else quantized_products(proto)

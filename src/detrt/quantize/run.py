@@ -13,7 +13,7 @@ import onnx
 from detrt.contract import ModelContract
 from detrt.errors import ModelError, UsageError
 from detrt.evaluate import CocoDataset
-from detrt.files import refuse_unwritable
+from detrt.files import refuse_output
 from detrt.graph import onnx_file
 from detrt.graph.fp8_sums import room_for_sums
 from detrt.graph.precision import with_precision
@@ -91,7 +91,7 @@ def quantize(
             f"ModelOpt does all of the recipe {recipe.name}, so there is nothing to search with it.",
             "Leave out --target-drop, or take a recipe of detrt's own, such as safe.",
         )
-    _refuse_output(output, bench.source)
+    refuse_output(output, inputs=[bench.source], suffixes=[".onnx"])
     if labelled:
         labelled.categories_of(bench.contract)  # where they do not fit, nothing is searched first
     contract = bench.contract.replaced(calibration=f"{precision}, recipe {recipe.name}, {bench.photos.choice}")
@@ -153,17 +153,6 @@ class _Made:
     found: Found | None
     judged: Judged
     rate: float
-
-
-def _refuse_output(output: Path, source: Path) -> None:
-    if output.suffix != ".onnx":
-        raise UsageError(
-            f"The model would be called {output.name}, and its report {output.with_suffix('.json').name}.",
-            f"Call it {output.with_suffix('.onnx').name}: detrt opens by suffix.",
-        )
-    if output.exists() and output.samefile(source):
-        raise UsageError(f"{output} is the float model itself.", "Give the result another name: -o FILE.onnx")
-    refuse_unwritable(output)
 
 
 def _drop_bound(bench: Workbench, judged: Judged, rate: float) -> float:
