@@ -105,6 +105,10 @@ class StandInGpu:
         """Whether it points into memory that nobody has freed; other threads may allocate meanwhile."""
         return any(start <= pointer < start + self.extents[start] for start in [*self.alive])
 
+    def held_bytes(self) -> int:
+        """Of memory that nobody has freed."""
+        return sum(self.extents[start] for start in [*self.alive])
+
     def put(self, value: npt.NDArray[Any]) -> DeviceArray:
         """A device tensor of somebody else's, with the values of `value`."""
         memory, source = StandInMemory(self, value.nbytes), np.ascontiguousarray(value)
