@@ -103,6 +103,11 @@ def test_so_does_a_stream_whose_last_photos_are_few(deploy: Path) -> None:
     assert [round(float(row.scores[0] - 0.9) * 255) for row in found] == [10 * index for index in range(6)]
 
 
+def test_closing_twice_is_fine(deploy: Path) -> None:
+    with Detector.open(deploy) as detector:
+        detector.close()
+
+
 def test_no_photos_no_detections(deploy: Path) -> None:
     with Detector.open(deploy) as detector:
         assert detector.detect([]) == []

@@ -105,7 +105,8 @@ class OnnxRuntime:
         """Free the session."""
         if self._narrow:
             self._narrow.close()
-        del self._session
+        if hasattr(self, "_session"):
+            del self._session
 
     def __enter__(self) -> OnnxRuntime:
         return self
