@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from detrt.contract import ModelContract, ResizeRule
+from detrt.detections import Detections
 from detrt.detector import Detector
 from detrt.errors import ImageError, MissingExtraError
 from detrt.images.fixed_point import resize_fixed_point
@@ -81,6 +83,27 @@ def test_a_single_call_takes_the_gpu_too(flexible: Path, photos: list[Pixels]) -
         pair = detector.detect([file.getvalue(), photos[1]])
     assert np.allclose(called.scores, streamed.scores, atol=1e-4)
     assert np.allclose(pair[0].scores[:5], streamed.scores[:5], atol=0.02)
+
+
+def test_streams_and_calls_side_by_side_find_what_they_find_alone(engine: Path, photos: list[Pixels]) -> None:
+    """Graphs of TensorRT-RTX that run side by side change each other's results."""
+    given = photos * 25
+    with Detector.open(engine) as detector:
+
+        def called() -> list[Detections]:
+            return [detector(photo) for photo in given]
+
+        def streamed() -> list[Detections]:
+            return list(detector.stream(given))
+
+        works = [called, streamed, streamed]
+        alone = [work() for work in works]
+        with ThreadPoolExecutor(len(works)) as threads:
+            together = list(threads.map(lambda work: work(), works))
+    for found, wanted in zip(together, alone, strict=True):
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert np.array_equal(ours.scores, theirs.scores)
+            assert np.array_equal(ours.boxes, theirs.boxes)
 
 
 def test_the_decoder_gives_nearly_the_pixels_of_libjpeg_turbo(gpu: CudaGpu, shared: Path) -> None:
