@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,13 @@ def coco(tmp_path: Path) -> CocoFolder:
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(content))
     return CocoFolder(path, folder)
+
+
+def rewrite(coco: CocoFolder, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the JSON of the set says."""
+    content = json.loads(coco.annotations.read_text())
+    change(content)
+    coco.annotations.write_text(json.dumps(content))
 
 
 def _row(number: int, image_id: int, category: int, box: list[float], *, crowd: bool) -> dict[str, Any]:

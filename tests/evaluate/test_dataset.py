@@ -14,7 +14,7 @@ from detrt import Detections
 from detrt.contract import ModelContract
 from detrt.errors import DatasetError
 from detrt.evaluate import coco_dataset, score
-from tests.evaluate.conftest import CocoFolder
+from tests.evaluate.conftest import CocoFolder, rewrite
 
 
 def contract(*names: str) -> ModelContract:
@@ -176,9 +176,3 @@ def test_what_the_boxes_ids_are_does_not_matter(
     rewrite(coco, renumber)
     other = coco_dataset(coco.annotations, coco.images)
     assert score(other, found, other.category_ids).by_class == score(dataset, found, dataset.category_ids).by_class
-
-
-def rewrite(coco: CocoFolder, change: Callable[[dict[str, Any]], None]) -> None:
-    content = json.loads(coco.annotations.read_text())
-    change(content)
-    coco.annotations.write_text(json.dumps(content))

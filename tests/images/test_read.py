@@ -14,7 +14,7 @@ from PIL import Image
 
 from detrt.errors import ImageError
 from detrt.images import decode_photo, read_photo
-from detrt.images.read import Pixels
+from detrt.images.read import Pixels, lies_on_its_side, size_of
 
 MODES = {
     "JPEG": ("RGB", "L", "CMYK", "YCbCr"),
@@ -78,6 +78,24 @@ def test_a_turned_photo_is_turned_back_for_people_and_left_for_coco(photo: Pixel
     assert decode_photo(data).shape == (60, 40, 3)
     assert decode_photo(data, upright=False).shape == (40, 60, 3)
     assert np.abs(np.rot90(decode_photo(data), 1).astype(int) - decode_photo(data, upright=False)).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_size_is_known_without_decoding_and_whether_turning_swaps_it(
+    photo: Pixels, kind: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(photo), kind, exif=exif)
+    as_stored, upright = (decode_photo(data, upright=wanted).shape[:2] for wanted in (False, True))
+    assert size_of(data) == as_stored
+    assert lies_on_its_side(data) == (as_stored != upright)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0"])
+def test_the_size_of_what_is_damaged_is_not_known(data: bytes) -> None:
+    assert size_of(data) is None
 
 
 def test_an_odd_header_is_read_all_the_same(photo: Pixels) -> None:

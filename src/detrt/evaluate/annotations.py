@@ -16,7 +16,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
 
     Ids are whole numbers, also where the file has them as text. Boxes are numbered anew, from 1: a matched one is told
     from none by its id, so that these may not repeat, nor be 0. `iscrowd` is 0 and `area` the box's where the file
-    does not say them.
+    does not say them; a photo's `height` and `width` are 0 there.
 
     Raises:
         DatasetError: it cannot be read, or is none, and names the row that it fails at; or all of its boxes are of
@@ -82,6 +82,10 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
+def _whole_or_0(value: Any) -> int:
+    return _whole(value or 0)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str | int):
         raise TypeError
@@ -102,13 +106,13 @@ def _box(value: Any) -> list[float]:
 
 
 _FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "images": {"id": _whole, "file_name": _text},
+    "images": {"id": _whole, "file_name": _text, "height": _whole_or_0, "width": _whole_or_0},
     "categories": {"id": _whole, "name": _text},
     "annotations": {
         "image_id": _whole,
         "category_id": _whole,
         "bbox": _box,
-        "iscrowd": lambda value: _whole(value or 0),
+        "iscrowd": _whole_or_0,
         "area": lambda value: None if value is None else _number(value),
     },
 }

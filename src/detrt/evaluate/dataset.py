@@ -17,10 +17,15 @@ from detrt.files import stamp_of
 
 @dataclass(frozen=True)
 class CocoPhoto:
-    """A photo of the set; its name is its path."""
+    """A photo of the set; its name is its path.
+
+    Attributes:
+        size: height and width of what was annotated; None where the annotations do not say.
+    """
 
     id: int
     path: Path
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def coco_dataset(annotations: Path, images: Path, *, limit: int | None = None) -
     """
     content = read_annotations(annotations)
     listed = sorted(content["images"], key=lambda image: image["id"])[:limit]
-    photos = tuple(CocoPhoto(image["id"], images / image["file_name"]) for image in listed)
+    photos = tuple(CocoPhoto(image["id"], images / image["file_name"], _size_of(image)) for image in listed)
     missing = [photo.path.name for photo in photos if not photo.path.is_file()]
     if missing or not photos:
         raise DatasetError(
@@ -87,6 +92,11 @@ def coco_dataset(annotations: Path, images: Path, *, limit: int | None = None) -
         tuple(category["id"] for category in categories),
         tuple(category["name"] for category in categories),
     )
+
+
+def _size_of(image: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = image["height"], image["width"]
+    return (height, width) if height and width else None
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from detrt.detections import Detections
 from detrt.detector import Detector
 from detrt.errors import DatasetError
+from detrt.evaluate.annotated_photo import AnnotatedPhoto
 from detrt.evaluate.dataset import CocoDataset, CocoPhoto
 from detrt.evaluate.journal import Journal
 from detrt.evaluate.scorer import CocoScores, score
-from detrt.images.read import Pixels, read_bytes, read_photo
 from detrt.pipeline import detect_stream
 from detrt.progress import Progress, silent
 from detrt.stages import StageTimes
@@ -55,7 +55,8 @@ def evaluate(
 
     Raises:
         NonFiniteError: a photo gave NaN or infinity; names the photo.
-        ImageError, DatasetError: a photo cannot be decoded, or a label has no category.
+        ImageError, DatasetError: a photo cannot be decoded or is not the one that was annotated, or a label has no
+            category.
     """
     category_ids = dataset.categories_of(detector.contract)
     with Journal(journal, _key(detector, model_hash), resume=resume) as kept:
@@ -74,31 +75,10 @@ def evaluate(
     return Evaluation(scores, found, kept.resumed, times, seconds, times.wall - seconds)
 
 
-@dataclass(frozen=True)
-class _Annotated:
-    """A photo of the set as a pipeline item: never turned, since its boxes are of the pixels as they are."""
-
-    photo: CocoPhoto
-
-    @property
-    def name(self) -> str:
-        return str(self.photo.path)
-
-    @property
-    def upright(self) -> bool:
-        return False
-
-    def encoded(self) -> bytes:
-        return read_bytes(self.photo.path)
-
-    def pixels(self) -> Pixels:
-        return read_photo(self.photo.path, upright=False)
-
-
 def _detect(
     detector: Detector, photos: list[CocoPhoto], batch: int, times: StageTimes
 ) -> Iterator[tuple[int, Detections]]:
-    items = map(_Annotated, photos)
+    items = map(AnnotatedPhoto, photos)
     with closing(detect_stream(detector, items, batch=batch, times=times, keep_pixels=False)) as outcomes:
         for photo, outcome in zip(photos, outcomes, strict=True):
             if outcome.error:

@@ -21,6 +21,7 @@ MAX_PIXELS = 2 * (1 << 30) // 4 // 3
 """A larger photo is refused before it is decoded: Pillow's own limit, 179 megapixels, half a gigabyte of RGB."""
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_SWAPPED = range(5, 9)  # of its values (EXIF 2.32, 4.6.5.1)
 _JPEG_START = b"\xff\xd8\xff"
 
 
@@ -77,6 +78,22 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
         ) from error
 
 
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Height and width of what `decode_photo` gives unturned, from the header alone; None where that is damaged."""
+    if data.startswith(_JPEG_START) and (header := header_of(data)):
+        return header.size
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    except Exception:  # whatever the damage leads to; `decode_photo` tells it
+        return None
+
+
+def lies_on_its_side(data: bytes) -> bool:
+    """Whether its EXIF orientation swaps height and width; of a photo whose size is known."""
+    return _orientation(data) in _SWAPPED
+
+
 def jpeg_header(data: bytes, *, name: str = "the photo", upright: bool = True) -> JpegHeader | None:
     """The header of a JPEG that `decode_jpeg` can decode; None for anything else.
 
@@ -87,7 +104,7 @@ def jpeg_header(data: bytes, *, name: str = "the photo", upright: bool = True) -
     if not data.startswith(_JPEG_START):
         return None
     header = header_of(data) or _odd_header(data)
-    if upright and header.exif and _turned(data):
+    if upright and header.exif and _orientation(data) != 1:
         return None
     _refuse_bomb(*header.size, name)
     return header if header.components in (1, 3) else None
@@ -114,10 +131,10 @@ def _odd_header(data: bytes) -> JpegHeader:
     return JpegHeader((height, width), components, sequential=False, exif=b"Exif\0\0" in data)
 
 
-def _turned(data: bytes) -> bool:
-    """Whether the EXIF orientation says that the pixels are not upright."""
+def _orientation(data: bytes) -> int:
+    """What EXIF says of how the decoded pixels lie; 1 is upright."""
     with Image.open(io.BytesIO(data)) as image:
-        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+        return 1 if image.format == "TIFF" else int(image.getexif().get(_ORIENTATION, 1))  # Pillow turns TIFFs itself
 
 
 def _any_format(data: bytes, name: str, upright: bool) -> Pixels:
