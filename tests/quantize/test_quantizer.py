@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from detrt.quantize.layout import bias_of
 from detrt.quantize.observers import observe
 from detrt.quantize.quantizer import Settings
 from detrt.quantize.recipe import load_recipe
-from detrt.quantize.workbench import Workbench
+from detrt.quantize.workbench import Workbench, open_workbench
 from detrt.runtime.onnxruntime import OnnxRuntime
 from tests.quantize.toy import toy_detector
 
@@ -197,6 +198,16 @@ def test_a_quantised_graph_is_refused(bench: Workbench) -> None:
     model = bench.quantizer(SETTINGS["int8"]).model({bench.products[0].key})
     with pytest.raises(GraphError, match="quantised already"):
         refuse_quantized(model)
+
+
+def test_a_model_of_a_fixed_batch_is_refused_before_the_work(photos: Path, tmp_path: Path) -> None:
+    model = toy_detector()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(model, tmp_path / "four.onnx")
+    with pytest.raises(GraphError, match="takes 4 images a run") as error:
+        open_workbench(tmp_path / "four.onnx", [str(photos)])
+    assert "--batch dynamic" in error.value.remedy
 
 
 def test_non_finite_activations_are_named() -> None:

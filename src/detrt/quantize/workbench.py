@@ -157,7 +157,8 @@ def open_workbench(
 
     Raises:
         ModelError, ContractError: no such model, or none that detrt can serve.
-        GraphError: it is quantised or in half precision already, or holds nothing to quantise.
+        GraphError: it is quantised or in half precision already, takes batches of another size than 1 alone, or holds
+            nothing to quantise.
         ImageError, UsageError: no photos.
     """
     source = Path(model)
@@ -165,6 +166,12 @@ def open_workbench(
     refuse_quantized(float_model)
     with OnnxRuntime(source, device="cpu") as runtime:
         contract = contract_of(runtime, overrides or {})
+        batch = next(spec.shape[0] for spec in runtime.inputs if spec.name == contract.input_name)
+    if batch not in (None, 1):
+        raise GraphError(
+            f"{source} takes {batch} images a run and no other number, and calibration runs photos one at a time.",
+            "Export it with --batch dynamic, quantise that, and build the engine with --batch.",
+        )
     chosen = calibration_set(photos, contract, limit=limit, seed=seed, skipped=skipped)
     graph = GraphIndex(at_opset(float_model, OPSET))
     graph.refuse_narrow()
