@@ -38,6 +38,20 @@ def test_twelve_figures_and_each_class(detrt: Command, model: Path, coco: CocoFo
     assert not list((tmp_path / "cache" / "eval").iterdir())
 
 
+def test_the_figures_of_a_result_file(detrt: Command, model: Path, coco: CocoFolder, tmp_path: Path) -> None:
+    row = next(row for row in json.loads(coco.annotations.read_text())["annotations"] if not row["iscrowd"])
+    (tmp_path / "found.json").write_text(json.dumps([row | {"score": 0.9}]))
+    done = detrt(
+        "eval", "--results", tmp_path / "found.json", "--annotations", coco.annotations, "--images", coco.images,
+        "--json", tmp_path / "ap.json",
+    )  # fmt: skip
+    assert done.code == exit_codes.OK
+    written = json.loads((tmp_path / "ap.json").read_text())
+    assert written["scores"]["AP"] > 0
+    assert done.out.split()[:2] == ["AP", f"{written['scores']['AP']:.2f}"]
+    assert written["photos"] == 12
+
+
 def test_an_error_keeps_what_was_computed_and_says_how_to_go_on(
     detrt: Command,
     model: Path,

@@ -58,6 +58,13 @@ def test_a_class_mistyped_is_met_with_a_suggestion(detrt: Command, model: Path, 
     assert "did you mean person" in done.err
 
 
+@pytest.mark.parametrize("none", ["", " , "])
+def test_no_class_is_not_all_that_there_is_nothing_of(detrt: Command, model: Path, photos: Path, none: str) -> None:
+    done = detrt("predict", model, photos, "--classes", none)
+    assert done.code == exit_codes.USAGE
+    assert "names no class" in done.err
+
+
 def test_annotated_copies_have_the_photos_size_and_a_box(
     detrt: Command, model: Path, photos: Path, tmp_path: Path
 ) -> None:

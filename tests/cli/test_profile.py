@@ -42,6 +42,8 @@ def test_difference(detrt: Command, small: Path) -> None:
         (["--diff", "a"], exit_codes.USAGE, "1 engines"),
         (["a", "b"], exit_codes.USAGE, "--diff"),
         (["a", "--color", "red"], exit_codes.USAGE, "red"),
+        (["--diff", "a", "b", "--svg", "d.svg", "--save", "d"], exit_codes.USAGE, "without --svg, --save"),
+        (["a", "--save", "d"], exit_codes.USAGE, "Leave out --save"),
         (["missing"], exit_codes.MODEL, "nothing at missing"),
         (["missing.engine"], exit_codes.MODEL, "no manifest"),
     ],

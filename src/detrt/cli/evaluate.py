@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,6 +14,9 @@ from detrt.cli.app import app
 from detrt.cli.checkpoints import runnable
 from detrt.cli.console import err, out, progress_bars, time_summary
 from detrt.errors import UsageError
+
+if TYPE_CHECKING:
+    from detrt.evaluate import CocoScores
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -44,7 +47,7 @@ def evaluate(
     from detrt import evaluate as room
     from detrt.detector import Detector
     from detrt.evaluate.journal import journal_of
-    from detrt.evaluate.report import write_json
+    from detrt.evaluate.report import write_json, write_scores
     from detrt.files import refuse_output
     from detrt.graph.onnx_file import sha256_of_model
     from detrt.models.registry import resolve_model
@@ -55,15 +58,17 @@ def evaluate(
             "Give one of MODEL and --results FILE.",
         )
     dataset = room.coco_dataset(annotations, images, limit=limit)
+    read = [annotations, *(photo.path for photo in dataset.photos)]
     if model is None:
         assert results is not None
+        refuse_output(json, inputs=[results, *read])
         scores = room.score(dataset, room.found_in_results(results, dataset), dataset.category_ids)
-        out.print(_table(scores.figures))
-        if per_class:
-            out.print(_table(scores.by_class))
+        _print(scores, per_class=per_class)
+        if json:
+            write_scores(json, scores, results=results, photos=len(dataset.photos))
         return
     given = resolve_model(model)
-    refuse_output(json, inputs=[given, annotations, *(photo.path for photo in dataset.photos)])
+    refuse_output(json, inputs=[given, *read])
     file = runnable(given, purpose="Running a checkpoint")
     model_hash = sha256_of_model(file)
     journal = journal_of(model_hash, annotations, images)
@@ -83,15 +88,19 @@ def evaluate(
             err.print(f"What was computed is kept in {journal}; the same command with --resume goes on from there.")
             raise
         name = detector.runtime.name
-    out.print(_table(done.scores.figures))
-    if per_class:
-        out.print(_table(done.scores.by_class))
+    _print(done.scores, per_class=per_class)
     if json:
         write_json(json, done, model=file, model_hash=model_hash, runtime=name)
     err.print(
         f"{len(dataset.photos)} photos ({done.resumed} resumed) on {name}, batch {batch}: "
         f"{time_summary(done.times, done.seconds)}; scoring {done.scoring_seconds:.1f} s"
     )
+
+
+def _print(scores: CocoScores, *, per_class: bool) -> None:
+    out.print(_table(scores.figures))
+    if per_class:
+        out.print(_table(scores.by_class))
 
 
 def _table(figures: dict[str, float]) -> Table:

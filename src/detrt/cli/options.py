@@ -57,11 +57,14 @@ def class_labels(text: str | None, class_names: Sequence[str]) -> list[int] | No
     """Labels from `person,dog` or `0,16`; None where no text is given.
 
     Raises:
-        UsageError: a class that the model does not have.
+        UsageError: a class that the model does not have, or none at all.
     """
     if text is None:
         return None
-    return [_label(name.strip(), class_names) for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"--classes '{text}' names no class.", "Name some: --classes person,dog")
+    return [_label(name, class_names) for name in names]
 
 
 def _label(name: str, class_names: Sequence[str]) -> int:

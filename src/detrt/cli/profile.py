@@ -54,6 +54,7 @@ def profile(
         )
     if color not in ("group", "precision"):
         raise UsageError(f"--color {color} is neither group nor precision.", "Use --color group or --color precision.")
+    _refuse_unwritten(engines, diff=diff, asked={"html": html, "svg": svg, "trace": trace, "save": save})
     for output in (html, svg, trace):
         refuse_output(output, inputs=[file for engine in engines for file in (engine, *engine.glob("*.json"))])
     profiles = [_profile_of(engine, runs, device, save) for engine in engines]
@@ -63,6 +64,15 @@ def profile(
     (found,) = profiles
     _print(found, top)
     _write(found, html=html, svg=svg, color=color, trace=trace)
+
+
+def _refuse_unwritten(engines: list[Path], *, diff: bool, asked: dict[str, Path | None]) -> None:
+    """Fail where something is to be written that there will not be."""
+    options = ", ".join(f"--{name}" for name, path in asked.items() if path)
+    if diff and options:
+        raise UsageError(f"A comparison is printed alone, without {options}.", "Profile each engine with these first.")
+    if asked["save"] and engines[0].suffix != ".engine":
+        raise UsageError(f"{engines[0]} has its files already: nothing is measured.", "Leave out --save.")
 
 
 def _profile_of(engine: Path, runs: int, device: str, save: Path | None) -> EngineProfile:
