@@ -145,8 +145,12 @@ json answer(const json& asked) {
     }
     if (ask == "onnx") {
         const auto data = read_bytes(path);
-        const auto file = onnx_file_from({reinterpret_cast<const char*>(data.data()), data.size()});
-        return {{"inputs", told(file.inputs)}, {"outputs", told(file.outputs)}, {"metadata", file.metadata}};
+        const std::string_view model(reinterpret_cast<const char*>(data.data()), data.size());
+        const auto file = onnx_file_from(model);
+        return {{"inputs", told(file.inputs)},
+                {"outputs", told(file.outputs)},
+                {"metadata", file.metadata},
+                {"sha256", sha256_of_model(path, model, file)}};
     }
     if (ask == "sha256") {
         const auto data = read_bytes(path);

@@ -20,6 +20,8 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from onnx import numpy_helper
+from onnx.external_data_helper import set_external_data
 from PIL import Image
 
 from detrt.benchmark.report import load_report
@@ -31,7 +33,7 @@ from detrt.engine.admission import refuse_foreign_gpu
 from detrt.engine.manifest import manifest_of
 from detrt.errors import DetrtError, ImageError
 from detrt.files import name_of
-from detrt.graph.onnx_file import input_specs, output_specs, save, with_contract
+from detrt.graph.onnx_file import input_specs, output_specs, save, sha256_of_model, with_contract
 from detrt.images.fixed_point import resize_fixed_point
 from detrt.images.read import decode_photo, read_photo
 from detrt.images.resize import place, resize
@@ -116,6 +118,21 @@ def test_onnx_files(peer: Peer, tmp_path: Path) -> None:
     assert found["inputs"] == spec_rows(input_specs(model))
     assert found["outputs"] == spec_rows(output_specs(model))
     assert found["metadata"] == {entry.key: entry.value for entry in model.metadata_props}
+
+
+def test_models_are_known_by_their_weights_wherever_they_lie(peer: Peer, tmp_path: Path) -> None:
+    model, path = tiny.deploy_model(), tmp_path / "m.onnx"
+    constant = model.graph.node.add(op_type="Constant", output=["nine"]).attribute.add(name="value")
+    constant.t.CopyFrom(numpy_helper.from_array(np.ones(9, np.float32)))
+    set_external_data(model.graph.initializer[0], "a.data")
+    set_external_data(constant.t, "b.data")
+    path.write_bytes(model.SerializeToString())
+    known = []
+    for name, content in (("a", b"1"), ("b", b"1"), ("a", b"2"), ("b", b"2")):
+        (tmp_path / f"{name}.data").write_bytes(content)
+        known.append(peer("onnx", path=path)["sha256"])
+        assert known[-1] == sha256_of_model(path)
+    assert len(set(known)) == 4
 
 
 def test_manifests(peer: Peer, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
-#include <set>
 #include <stdexcept>
-#include <string>
+
+#include "core/sha256.hpp"
 
 namespace detrt {
 namespace {
@@ -117,6 +119,13 @@ TensorSpec spec_of(const Message& value_info) {
     return spec;
 }
 
+// Adds the file that holds a tensor's values, where they do not lie in it (TensorProto.data_location, .external_data).
+void add_file_of(const Message& tensor, std::set<std::string>& files) {
+    if (tensor.number(14, 0) != 1) return;
+    for (const auto& entry : tensor.messages(13))
+        if (entry.text(1) == "location") files.insert(entry.text(2));
+}
+
 std::string varint(std::uint64_t value) {
     std::string bytes;
     for (; value > 127; value >>= 7) bytes += static_cast<char>(value | 128);
@@ -163,11 +172,29 @@ OnnxFile onnx_file_from(std::string_view serialized) {
     OnnxFile file;
     for (const auto& entry : model.messages(14)) file.metadata[entry.text(1)] = entry.text(2);
     std::set<std::string> fixed;
-    for (const auto& initializer : graph.messages(5)) fixed.insert(initializer.text(8));
+    for (const auto& initializer : graph.messages(5)) {
+        fixed.insert(initializer.text(8));
+        add_file_of(initializer, file.weights);
+    }
+    for (const auto& node : graph.messages(1))
+        for (const auto& attribute : node.messages(5)) add_file_of(attribute.message(5), file.weights);
     for (const auto& value : graph.messages(11))
         if (!fixed.count(value.text(1))) file.inputs.push_back(spec_of(value));
     for (const auto& value : graph.messages(12)) file.outputs.push_back(spec_of(value));
     return file;
+}
+
+std::string sha256_of_model(const std::filesystem::path& path, std::string_view serialized, const OnnxFile& file) {
+    auto digests = sha256_of(serialized.data(), serialized.size());
+    const auto own = digests.size();
+    for (const auto& name : file.weights) {
+        const auto beside = path.parent_path() / name;
+        if (!std::filesystem::is_regular_file(beside)) continue;
+        std::ifstream weights(beside, std::ios::binary);
+        const std::string data{std::istreambuf_iterator<char>(weights), {}};
+        digests += sha256_of(data.data(), data.size());
+    }
+    return digests.size() == own ? digests : sha256_of(digests.data(), digests.size());
 }
 
 }  // namespace detrt

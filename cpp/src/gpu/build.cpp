@@ -85,7 +85,7 @@ std::string serialized_engine(const std::string& model, const fs::path& path) {
 }
 
 // What the engine will be, but for its content; `file` has no open axes among its inputs.
-EngineManifest papers_of(const std::string& model, const fs::path& path, const OnnxFile& file) {
+EngineManifest papers_of(const std::string& sha256, const fs::path& path, const OnnxFile& file) {
     EngineManifest papers;
     const auto flavour = trt::flavour();
     const bool is_rtx = trt::is_rtx();
@@ -111,7 +111,7 @@ EngineManifest papers_of(const std::string& model, const fs::path& path, const O
     }
     papers.metadata = file.metadata;
     papers.onnx = path.filename().string();
-    papers.onnx_sha256 = sha256_of(model.data(), model.size());
+    papers.onnx_sha256 = sha256;
     papers.arguments = {"--precision", "fp32", "--flavour", flavour.name};
     if (papers.batch[0] != 1)
         papers.arguments.insert(papers.arguments.end(), {"--batch", std::to_string(papers.batch[0])});
@@ -142,9 +142,10 @@ EngineManifest build_engine(const fs::path& model, const fs::path& engine, const
         throw UsageError("The engine would be called " + engine.filename().string() + ".",
                          "Call it " + engine.stem().string() + ".engine: detrt opens by suffix.");
     const auto original = read_model(model);
-    refuse_open_axes(look_into(original, model));
+    const auto file = look_into(original, model);
+    refuse_open_axes(file);
     const auto fixed = with_batch(original, options.batch);
-    auto manifest = papers_of(original, model, look_into(fixed, model));
+    auto manifest = papers_of(sha256_of_model(model, original, file), model, look_into(fixed, model));
     manifest.contract();  // a model that detrt cannot serve is refused before it is built
     if (!options.force && up_to_date(engine, manifest)) return manifest_of(engine);
 
