@@ -67,6 +67,20 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
     assert pixels[0, :, 0].tolist() == (ramp[0] >> 8).tolist()
 
 
+@pytest.mark.parametrize("values", [np.float32(0.5), np.int32(70_000), np.int32(200)])
+def test_thirty_two_bits_are_refused_rather_than_read_as_black(values: np.generic) -> None:
+    data = encoded(Image.fromarray(np.full((8, 8), values)), "TIFF")
+    with pytest.raises(ImageError, match="scan has .* pixels, of which nobody says what is white"):
+        decode_photo(data, name="scan")
+
+
+def test_sixteen_bits_are_scaled_in_any_format() -> None:
+    grey = np.full((8, 8), 200 << 8, np.uint16)
+    pgm = b"P5 8 8 65535 " + grey.astype(">u2").tobytes()
+    for data in (pgm, encoded(Image.fromarray(grey), "TIFF")):
+        assert decode_photo(data).min() == decode_photo(data).max() == 200
+
+
 def test_one_pixel_is_a_photo() -> None:
     assert decode_photo(encoded(Image.new("RGB", (1, 1), (1, 2, 3)), "PNG")).tolist() == [[[1, 2, 3]]]
 

@@ -53,7 +53,7 @@ def decode_photo(data: bytes, *, name: str = "the photo", upright: bool = True) 
         upright: turn it as its EXIF orientation says. COCO's annotations are of the unturned pixels.
 
     Raises:
-        ImageError: empty, cut off, of no known format, or larger than `MAX_PIXELS`.
+        ImageError: empty, cut off, of no known format, of numbers without a known white, or larger than `MAX_PIXELS`.
     """
     if not data:
         raise ImageError(f"{name} is empty.", "Copy it again; it has 0 bytes.")
@@ -140,6 +140,11 @@ def _orientation(data: bytes) -> int:
 def _any_format(data: bytes, name: str, upright: bool) -> Pixels:
     with Image.open(io.BytesIO(data)) as image:
         _refuse_bomb(*image.size, name)
+        if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):  # whose maximum is white
+            kind = "floating-point" if image.mode == "F" else "signed or 32-bit"
+            raise ImageError(
+                f"{name} has {kind} pixels, of which nobody says what is white.", "Save it with 8 or 16 bits first."
+            )
         image.load()
         turned = ImageOps.exif_transpose(image) if upright else image
         if turned.mode.startswith("I;16") or turned.mode == "I":
