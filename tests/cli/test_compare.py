@@ -77,3 +77,13 @@ def test_repair(detrt: Command, models: tuple[Path, Path], coco: CocoFolder, tmp
     assert hopeless.code == exit_codes.OK
     assert hopeless.out.startswith("Not repaired: ")
     assert not (tmp_path / "no.onnx").exists()
+
+
+def test_a_repair_forgets_what_was_scored_by_another_reference(
+    detrt: Command, models: tuple[Path, Path], coco: CocoFolder
+) -> None:
+    first, second = models
+    arguments = ["repair", first, "--images", coco.images, "--candidate", "onnxruntime", "--reference", second]
+    assert detrt(*arguments, "--budget", "1").out.startswith("Not repaired: ")
+    second.write_bytes(first.read_bytes())
+    assert detrt(*arguments, "--budget", "1").out.startswith("Nothing to repair: 1.000")

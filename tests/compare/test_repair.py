@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
+import onnxruntime
 import pytest
+from PIL import Image
 
 from detrt.compare.culprits import known_culprits, markable
-from detrt.compare.judges import AgreementJudge, ApJudge, Build
+from detrt.compare.judges import AgreementJudge, ApJudge, Build, EngineBuilder, OnnxRuntimeBuilder
 from detrt.compare.repair import Repair, journal_name, repair
-from detrt.detector import Detector
+from detrt.detector import Detector, contract_of
+from detrt.engine.options import BuildOptions
 from detrt.errors import EngineError
 from detrt.evaluate.dataset import coco_dataset
 from detrt.graph.mark import Mark
 from detrt.graph.onnx_file import load
 from detrt.graph.unquantize import Unquantize, quantized_products
 from detrt.runtime.base import Runtime
+from detrt.runtime.cuda import CudaGpu
 from detrt.runtime.onnxruntime import OnnxRuntime
 from tests import tiny
 from tests.compare import planted
@@ -26,6 +33,17 @@ from tests.evaluate.conftest import CocoFolder
 Marks = set[str]
 GOAL = 0.97
 KINDS = ("sampling_offsets", "attention_weights")
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A builder of some name."""
+
+    build: Callable[[onnx.ModelProto], Runtime]
+    name: str = "stand-in"
+
+    def __call__(self, model: onnx.ModelProto) -> Runtime:
+        return self.build(model)
 
 
 class Workshop:
@@ -42,12 +60,12 @@ class Workshop:
             marks = {value.name for value in model.graph.output} - self.own
             return OnnxRuntime(spoil(model, marks).SerializeToString(), device="cpu")
 
-        return build
+        return StandIn(build)
 
     def repaired(self, build: Build, *, journal: Path | None = None, budget: int = 60) -> Repair:
         return repair(
             self.model,
-            AgreementJudge(self.reference, self.photos, build, name="stand-in"),
+            AgreementJudge(self.reference, self.photos, build),
             Mark,
             goal=GOAL,
             known=known_culprits(self.model),
@@ -102,7 +120,7 @@ def test_the_layer_with_a_bad_scale_is_left_unquantised(workshop: Workshop) -> N
     plain = workshop.builder(lambda model, marks: model)
     found = repair(
         clipped,
-        AgreementJudge(workshop.reference, workshop.photos, plain, name="clipped"),
+        AgreementJudge(workshop.reference, workshop.photos, plain),
         Unquantize,
         goal=0.95,
         candidates=quantized_products(clipped),
@@ -155,21 +173,71 @@ def test_a_budget_is_kept_and_a_second_search_goes_on(workshop: Workshop, tmp_pa
     assert workshop.built - before == len(second.trials)
 
 
-def test_a_journal_belongs_to_one_model_judge_and_action(workshop: Workshop) -> None:
-    judge = AgreementJudge(workshop.reference, [], workshop.builder(fuses_offsets), name="a")
+def test_a_journal_belongs_to_one_model_judge_and_action(coco: CocoFolder) -> None:
+    judges = [ApJudge(coco_dataset(coco.annotations, coco.images), StandIn(loaded, name)) for name in "ab"]
+    one, other = tiny.deploy_model(), tiny.deploy_model(scores=(0.1, 0.2, 0.3))
     names = {
-        journal_name(workshop.model, judge, "marking"),
-        journal_name(workshop.model, judge, "unquantising"),
-        journal_name(planted.without_bias(workshop.model, 0), judge, "marking"),
+        journal_name(one, judges[0], "marking"),
+        journal_name(one, judges[0], "unquantising"),
+        journal_name(one, judges[1], "marking"),
+        journal_name(other, judges[0], "marking"),
     }
-    assert len(names) == 3
+    assert len(names) == 4
+
+
+def loaded(model: onnx.ModelProto) -> Runtime:
+    return OnnxRuntime(model.SerializeToString(), device="cpu")
+
+
+def test_scores_by_agreement_are_kept_for_all_that_they_depend_on(coco: CocoFolder) -> None:
+    photos = sorted(coco.images.iterdir())[:2]
+
+    def name(build: str = "a", model_hash: str = "b", **overrides: Any) -> str:
+        runtime = loaded(tiny.deploy_model())
+        with Detector(runtime, contract_of(runtime, overrides)) as reference:
+            return AgreementJudge(reference, photos, StandIn(loaded, build), model_hash=model_hash).name
+
+    names = [name(), name(build="c"), name(model_hash="c"), name(color="BGR")]
+    assert name() == names[0]
+    Image.new("RGB", (70, 70), "red").save(photos[1])
+    names.append(name())
+    photos.pop()
+    names.append(name())
+    assert len(set(names)) == len(names)
+
+
+def test_scores_by_ap_are_kept_for_all_that_they_depend_on(coco: CocoFolder) -> None:
+    def name(build: str = "a", limit: int | None = None, **overrides: Any) -> str:
+        dataset = coco_dataset(coco.annotations, coco.images, limit=limit)
+        return ApJudge(dataset, StandIn(loaded, build), overrides=overrides).name
+
+    names = [name(), name(build="c"), name(limit=3), name(color="BGR")]
+    assert name() == names[0]
+    content = json.loads(coco.annotations.read_text())
+    content["annotations"][0]["bbox"][0] += 1
+    coco.annotations.write_text(json.dumps(content))
+    names.append(name())
+    Image.new("RGB", (100, 100), "red").save(coco.images / "001.png")
+    names.append(name())
+    assert len(set(names)) == len(names)
+
+
+def test_a_builder_is_named_by_what_builds_and_by_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [OnnxRuntimeBuilder().name, OnnxRuntimeBuilder("cpu").name]
+    assert onnxruntime.__version__ in names[0]
+    for version, gpu, precision in (
+        ("TensorRT 10.9", "H100", "fp16"),
+        ("TensorRT 11.0", "H100", "fp16"),
+        ("TensorRT 11.0", "L4", "fp16"),
+        ("TensorRT 11.0", "L4", "bf16"),
+    ):
+        monkeypatch.setattr("detrt.engine.flavour.find", lambda _, version=version: version)
+        monkeypatch.setattr("detrt.runtime.cuda.first_gpu", lambda gpu=gpu: CudaGpu(0, gpu, "9.0", "13.0", 1))
+        names.append(EngineBuilder(tmp_path, BuildOptions(precision=precision)).name)  # type: ignore[arg-type]
+    assert len(set(names)) == len(names)
 
 
 def test_ap_as_judge(coco: CocoFolder) -> None:
     dataset = coco_dataset(coco.annotations, coco.images)
-    names = {"class_names": ("cat", "dog", "mug")}
-    judge = ApJudge(
-        dataset, lambda model: OnnxRuntime(model.SerializeToString(), device="cpu"), name="t", overrides=names
-    )
+    judge = ApJudge(dataset, StandIn(loaded), overrides={"class_names": ("cat", "dog", "mug")})
     assert 0 <= judge(tiny.deploy_model()) <= 100
-    assert judge.name.startswith("ap|t|12 photos")

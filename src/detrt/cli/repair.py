@@ -76,7 +76,7 @@ def repair(
         build = _builder(candidate, precision, Path(folder), device)
         photos = _Photos(images, annotations, limit)
         overrides = options.contract_overrides(contract)
-        judge = _judge(reference or source, photos, build, f"{candidate} {precision}", device, overrides)
+        judge = _judge(reference or source, photos, build, device, overrides)
         found = room.repair(
             proto,
             judge,
@@ -95,11 +95,11 @@ def repair(
 
 
 def _builder(candidate: str, precision: str, folder: Path, device: str) -> Build:
-    from detrt.compare.judges import EngineBuilder, onnxruntime_builder
+    from detrt.compare.judges import EngineBuilder, OnnxRuntimeBuilder
     from detrt.engine.options import BuildOptions
 
     if candidate == "onnxruntime":
-        return onnxruntime_builder(device)
+        return OnnxRuntimeBuilder(device)
     if candidate != "tensorrt":
         raise UsageError(f"--candidate {candidate} is neither tensorrt nor onnxruntime.", "Use one of these two.")
     return EngineBuilder(folder, BuildOptions(precision=precision), device)  # type: ignore[arg-type]  # it checks
@@ -113,19 +113,21 @@ class _Photos(NamedTuple):
     limit: int
 
 
-def _judge(reference: Path, photos: _Photos, build: Build, name: str, device: str, overrides: dict[str, Any]) -> Judge:
+def _judge(reference: Path, photos: _Photos, build: Build, device: str, overrides: dict[str, Any]) -> Judge:
     from detrt.compare.judges import AgreementJudge, ApJudge
     from detrt.compare.opening import open_detector
     from detrt.evaluate import coco_dataset
+    from detrt.graph.onnx_file import sha256_of_model
     from detrt.images.sources import find_files
 
     if photos.annotations:
         if len(photos.images) != 1:
             raise UsageError("Annotations belong to one folder of photos.", "Give --images once.")
         dataset = coco_dataset(photos.annotations, Path(photos.images[0]), limit=photos.limit)
-        return ApJudge(dataset, build, name=name, overrides=overrides)
+        return ApJudge(dataset, build, overrides=overrides)
     with open_detector(reference, device=device, overrides=overrides) as detector:
-        return AgreementJudge(detector, find_files(photos.images)[: photos.limit], build, name=f"{name}|{reference}")
+        chosen = find_files(photos.images)[: photos.limit]
+        return AgreementJudge(detector, chosen, build, model_hash=sha256_of_model(reference))
 
 
 def _print(found: Repair, by: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import onnx
+import onnxruntime
 
 from detrt.compare.detections import Comparing
 from detrt.detections import Detections
@@ -16,44 +17,60 @@ from detrt.detector import Detector, contract_of
 from detrt.engine.options import BuildOptions
 from detrt.evaluate import evaluate
 from detrt.evaluate.dataset import CocoDataset
+from detrt.files import stamp_of
 from detrt.graph.onnx_file import save
 from detrt.images.sources import open_items
-from detrt.pipeline import detect_stream
+from detrt.pipeline import Outcome, detect_stream
 from detrt.runtime.base import Runtime
 from detrt.runtime.onnxruntime import OnnxRuntime
 
-Build = Callable[[onnx.ModelProto], Runtime]
-"""Makes a candidate that runs."""
+
+class Build(Protocol):
+    """Makes a candidate that runs.
+
+    Attributes:
+        name: what makes and runs it, with versions and options: all but the model that a score depends on.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, model: onnx.ModelProto) -> Runtime: ...
 
 
 class AgreementJudge:
     """Closeness of a candidate's detections to the reference's (`DetectionComparison.closeness`), 0 to 1."""
 
-    def __init__(self, reference: Detector, photos: Sequence[Path], build: Build, *, name: str) -> None:
-        self.name = f"agreement|{name}|{reference.runtime.name}|{'|'.join(map(str, photos))}"
+    def __init__(self, reference: Detector, photos: Sequence[Path], build: Build, *, model_hash: str = "") -> None:
+        """Detect with the reference; its contract is the candidates' too.
+
+        Args:
+            reference: what is right. It may be closed afterwards.
+            photos: photos or videos, see `find_files`.
+            build: makes the candidates.
+            model_hash: identifies the reference's model in `name`.
+        """
+        told = (build.name, reference.runtime.name, model_hash, reference.contract, *_stamps(photos))
+        self.name = "|".join(map(str, ("agreement", *told)))
         self._build, self._photos, self._contract = build, photos, reference.contract
-        self._wanted = _detections(reference, photos)
+        self._wanted = [_found(outcome) for outcome in detect_stream(reference, open_items(photos))]
 
     def __call__(self, model: onnx.ModelProto) -> float:
-        """Build, run, compare. A candidate that gives NaN in a photo gets nothing for it."""
-        runtime = self._build(model)
-        with Detector(runtime, self._contract) as detector:
-            comparing = Comparing()
-            for number, (wanted, found) in enumerate(
-                zip(self._wanted, _detections(detector, self._photos), strict=True)
-            ):
-                comparing.add(str(number), wanted, found)
+        """Build, run, compare."""
+        comparing = Comparing()
+        with Detector(self._build(model), self._contract) as detector:
+            outcomes = detect_stream(detector, open_items(self._photos))
+            for number, (wanted, outcome) in enumerate(zip(self._wanted, outcomes, strict=True)):
+                comparing.add(str(number), wanted, _found(outcome))
         return comparing.result().closeness
 
 
 class ApJudge:
     """COCO AP of a candidate, 0 to 100."""
 
-    def __init__(
-        self, dataset: CocoDataset, build: Build, *, name: str, overrides: Mapping[str, Any] | None = None
-    ) -> None:
-        self.name = f"ap|{name}|{len(dataset.photos)} photos of {dataset.photos[0].path.parent}"
-        self._dataset, self._build, self._overrides = dataset, build, overrides or {}
+    def __init__(self, dataset: CocoDataset, build: Build, *, overrides: Mapping[str, Any] | None = None) -> None:
+        self._dataset, self._build, self._overrides = dataset, build, dict(overrides or {})
+        self.name = f"ap|{build.name}|{dataset.fingerprint()}|{sorted(self._overrides.items())}"
 
     def __call__(self, model: onnx.ModelProto) -> float:
         """Build and evaluate."""
@@ -65,9 +82,20 @@ class ApJudge:
             return evaluate(detector, self._dataset, journal=Path(folder) / "journal.jsonl").scores.ap
 
 
-def onnxruntime_builder(device: str) -> Build:
+@dataclass(frozen=True)
+class OnnxRuntimeBuilder:
     """Candidates in ONNX Runtime, as it optimises them."""
-    return lambda model: OnnxRuntime(model.SerializeToString(), device=device)
+
+    device: str = "auto"
+
+    @property
+    def name(self) -> str:
+        """Its version, and where it runs."""
+        return f"ONNX Runtime {onnxruntime.__version__}|{self.device}"
+
+    def __call__(self, model: onnx.ModelProto) -> Runtime:
+        """Load."""
+        return OnnxRuntime(model.SerializeToString(), device=self.device)
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,15 @@ class EngineBuilder:
     folder: Path
     options: BuildOptions
     device: str = "auto"
+
+    @property
+    def name(self) -> str:
+        """What builds, how, and the GPU; a `MissingExtraError` where there is no TensorRT."""
+        from detrt.engine.flavour import find
+        from detrt.runtime.cuda import first_gpu
+
+        gpu = first_gpu()
+        return f"{find(self.options.flavour)}|{self.options}|{self.device}|{gpu and (gpu.name, gpu.capability)}"
 
     def __call__(self, model: onnx.ModelProto) -> Runtime:
         """Build and load."""
@@ -89,11 +126,12 @@ class EngineBuilder:
         return TensorRTRuntime(engine, device=self.device)
 
 
-def _detections(detector: Detector, photos: Sequence[Path]) -> list[Detections]:
-    found = []
-    for outcome in detect_stream(detector, open_items(photos)):
-        if outcome.error:
-            raise outcome.error
-        assert outcome.detections is not None
-        found.append(outcome.detections)
-    return found
+def _found(outcome: Outcome) -> Detections:
+    if outcome.error:
+        raise outcome.error
+    assert outcome.detections is not None
+    return outcome.detections
+
+
+def _stamps(photos: Sequence[Path]) -> list[str]:
+    return [f"{photo}|{stamp_of(photo)}" for photo in photos]

@@ -11,6 +11,7 @@ from typing import Protocol
 import onnx
 import orjson
 
+from detrt import __version__
 from detrt.compare.culprits import Culprit
 from detrt.compare.minimise import minimise, shortest_prefix
 from detrt.errors import ModelError
@@ -22,7 +23,7 @@ class Judge(Protocol):
     """Builds a candidate and says how good it is; more is better.
 
     Attributes:
-        name: what it judges by and on, so that its verdicts can be kept.
+        name: everything but the model that its verdicts depend on, by content, so that they can be kept.
     """
 
     @property
@@ -191,9 +192,9 @@ def repair(
 
 
 def journal_name(model: onnx.ModelProto, judge: Judge, action: str) -> str:
-    """A file name for the scores of one model, judge and action."""
+    """A file name for the scores of one model, judge and action, as this version of detrt gives them."""
     digest = hashlib.sha256(model.SerializeToString(deterministic=True))
-    digest.update(f"|{judge.name}|{action}".encode())
+    digest.update(f"|{judge.name}|{action}|{__version__}".encode())
     return f"{digest.hexdigest()[:20]}.jsonl"
 
 
