@@ -237,6 +237,19 @@ def test_a_builder_is_named_by_what_builds_and_by_the_gpu(tmp_path: Path, monkey
     assert len(set(names)) == len(names)
 
 
+def test_nan_scores_below_all_that_runs_by_the_share_of_photos(tmp_path: Path) -> None:
+    """A score of 3e38 that a bright photo doubles."""
+    photos = [tmp_path / f"{colour}.png" for colour in ("black", "white", "grey")]
+    for photo in photos:
+        Image.new("RGB", (60, 60), photo.stem).save(photo)
+    with Detector(loaded(tiny.deploy_model()), contract_of(loaded(tiny.deploy_model()), {})) as reference:
+        judge = AgreementJudge(reference, photos, StandIn(loaded))
+    lifted = planted.changed(tiny.deploy_model(scores=(3e38, 0.2, 0.4)), "first", lambda value: value * 3e38)
+    assert judge(lifted) == pytest.approx(-2 / 3)
+    assert judge(tiny.deploy_model()) == 1
+    assert judge(tiny.deploy_model(scores=(0.0, 0.0, 0.0))) >= 0
+
+
 def test_ap_as_judge(coco: CocoFolder) -> None:
     dataset = coco_dataset(coco.annotations, coco.images)
     judge = ApJudge(dataset, StandIn(loaded), overrides={"class_names": ("cat", "dog", "mug")})

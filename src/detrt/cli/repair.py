@@ -132,9 +132,11 @@ def _judge(reference: Path, photos: _Photos, build: Build, device: str, override
 
 def _print(found: Repair, by: str) -> None:
     failed = [trial for trial in found.trials if trial.error]
-    err.print(f"{len(found.trials)} candidates judged, {len(failed)} of them could not be built or run")
+    err.print(f"{len(found.trials)} candidates judged, {len(failed)} of them could not be built, run or scored")
     if failed:
         err.print(f"  {escape(failed[0].error)}")
+    if any(trial.score < 0 and not trial.error for trial in found.trials):
+        err.print("A score below 0 is the share of photos with NaN or infinity.")
     if found.solved and not found.best.items:
         out.print(f"[green]Nothing to repair[/]: {found.start:.3f}, and the goal is {found.goal:g}.")
         return

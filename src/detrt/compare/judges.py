@@ -15,6 +15,7 @@ from detrt.compare.detections import Comparing
 from detrt.detections import Detections
 from detrt.detector import Detector, contract_of
 from detrt.engine.options import BuildOptions
+from detrt.errors import NonFiniteError
 from detrt.evaluate import evaluate
 from detrt.evaluate.dataset import CocoDataset
 from detrt.files import stamp_of
@@ -39,7 +40,11 @@ class Build(Protocol):
 
 
 class AgreementJudge:
-    """Closeness of a candidate's detections to the reference's (`DetectionComparison.closeness`), 0 to 1."""
+    """Closeness of a candidate's detections to the reference's (`DetectionComparison.closeness`), 0 to 1.
+
+    A candidate that gives NaN or infinity is none to use, however close the rest is: it scores below 0, by the share
+    of photos that it does so in.
+    """
 
     def __init__(self, reference: Detector, photos: Sequence[Path], build: Build, *, model_hash: str = "") -> None:
         """Detect with the reference; its contract is the candidates' too.
@@ -61,12 +66,16 @@ class AgreementJudge:
         with Detector(self._build(model), self._contract) as detector:
             outcomes = detect_stream(detector, open_items(self._photos))
             for number, (wanted, outcome) in enumerate(zip(self._wanted, outcomes, strict=True)):
-                comparing.add(str(number), wanted, _found(outcome))
-        return comparing.result().closeness
+                if isinstance(outcome.error, NonFiniteError):
+                    comparing.add_not_finite(str(number))
+                else:
+                    comparing.add(str(number), wanted, _found(outcome))
+        result = comparing.result()
+        return -len(result.not_finite) / len(self._wanted) if result.not_finite else result.closeness
 
 
 class ApJudge:
-    """COCO AP of a candidate, 0 to 100."""
+    """COCO AP of a candidate, 0 to 100. One that gives NaN or infinity has none (`NonFiniteError`)."""
 
     def __init__(self, dataset: CocoDataset, build: Build, *, overrides: Mapping[str, Any] | None = None) -> None:
         self._dataset, self._build, self._overrides = dataset, build, dict(overrides or {})
