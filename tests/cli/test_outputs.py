@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,18 @@ def test_a_model_is_called_what_commands_open(detrt: Command, work: Path, comman
     assert done.code == exit_codes.USAGE, done.err
     assert f"{name} does not end in .onnx" in done.err
     assert not (work / name).is_file()
+
+
+@pytest.mark.parametrize("command", ["bench m.onnx", "sensitivity m.onnx --calib photos"])
+def test_what_cannot_be_drawn_is_refused_before_the_work(
+    detrt: Command, work: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = detrt(*command.split(), "--plot", "x.txt", "--json", "x.json")
+    assert done.code == exit_codes.USAGE, done.err
+    assert "x.txt does not end in .png or .svg or .pdf" in done.err
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert detrt(*command.split(), "--plot", "x.png").code == exit_codes.MISSING_EXTRA
+    assert not list(work.glob("x.*"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from detrt.cli import exit_codes
+from detrt.cli import exit_codes, options
 from detrt.cli.app import app
 from detrt.cli.console import err, out, progress_bars
 from detrt.errors import UsageError
@@ -63,7 +63,7 @@ def bench(
     photos: Annotated[Path | None, typer.Option(metavar="DIR", help="Photos to run on; made ones if left out.")] = None,
     seconds: Annotated[float, typer.Option(min=0.01, help="Timed seconds for each row.")] = 5.0,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything measured.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
+    plot: options.Plot = None,
 ) -> None:
     """Time models: percentiles, throughput and ratios, all from one run."""
     from detrt.benchmark.plot import plot as draw
@@ -73,8 +73,9 @@ def bench(
     from detrt.files import refuse_output
 
     named = [_resolved(model) for model in models]
-    for output in (json, plot):
-        refuse_output(output, inputs=[*named, *(photos.glob("*") if photos else ())])
+    inputs = [*named, *(photos.glob("*") if photos else ())]
+    refuse_output(json, inputs=inputs)
+    options.refuse_plot(plot, inputs=inputs)
     cases = cases_of(
         named,
         runtimes=_words(runtime),

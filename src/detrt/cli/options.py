@@ -11,6 +11,8 @@ import typer
 
 from detrt.contract import ResizeRule
 from detrt.errors import UsageError
+from detrt.extras import require
+from detrt.files import refuse_output
 
 Model = Annotated[str, typer.Argument(help="An ONNX file, an engine, or a name that `detrt models` lists.")]
 ANY_MODEL = "An ONNX file, an engine, a checkpoint, or a name that `detrt models` lists."
@@ -26,6 +28,8 @@ Contract = Annotated[
         "color=RGB|BGR, scale=X, mean=R,G,B, std=R,G,B, names=FILE. May be repeated.",
     ),
 ]
+DRAWN = (".png", ".svg", ".pdf")
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help=f"Draw it: {' or '.join(DRAWN)}.")]
 
 
 def contract_overrides(pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -51,6 +55,18 @@ def contract_overrides(pairs: Sequence[str] | None) -> dict[str, Any]:
         except (ValueError, OSError) as error:
             raise UsageError(f"--contract {pair} cannot be read: {error}.", "See `detrt predict --help`.") from error
     return fields | ({"resize": ResizeRule(**rule)} if rule else {})
+
+
+def refuse_plot(path: Path | None, *, inputs: Sequence[str | Path | None]) -> None:
+    """Fail before the work whose picture could not be drawn, or not to `path`; see `refuse_output`.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UsageError: another suffix, or one of `inputs`.
+    """
+    if path:
+        require("matplotlib", extra="plot", purpose="Drawing")
+        refuse_output(path, inputs=inputs, suffixes=DRAWN)
 
 
 def class_labels(text: str | None, class_names: Sequence[str]) -> list[int] | None:

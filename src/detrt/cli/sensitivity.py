@@ -37,7 +37,7 @@ def sensitivity(
     photos: Photos = 256,
     seed: Seed = 0,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
+    plot: options.Plot = None,
     contract: options.Contract = None,
 ) -> None:
     """Quantise one part at a time, and measure how far the detections move and, with labels, the AP falls."""
@@ -54,8 +54,9 @@ def sensitivity(
         raise UsageError("--annotations and --images go together.", "Give both, or neither.")
     labelled = coco_dataset(annotations, images) if annotations and images else None
     source = resolve_model(model)
-    for output in (json, plot):
-        refuse_output(output, inputs=[source, *find_files(calib), annotations])
+    inputs = [source, *find_files(calib), annotations]
+    refuse_output(json, inputs=inputs)
+    options.refuse_plot(plot, inputs=inputs)
     settings = load_recipe(recipe).settings(precision)
     overrides = options.contract_overrides(contract)
     bench = open_workbench(source, calib, limit=photos, seed=seed, overrides=overrides, skipped=tell_skipped)
