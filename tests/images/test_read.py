@@ -70,7 +70,7 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
 @pytest.mark.parametrize("values", [np.float32(0.5), np.int32(70_000), np.int32(200)])
 def test_thirty_two_bits_are_refused_rather_than_read_as_black(values: np.generic) -> None:
     data = encoded(Image.fromarray(np.full((8, 8), values)), "TIFF")
-    with pytest.raises(ImageError, match="scan has .* pixels, of which nobody says what is white"):
+    with pytest.raises(ImageError, match=r"scan has .* pixels, of which nobody says what is white"):
         decode_photo(data, name="scan")
 
 

@@ -140,7 +140,7 @@ def _orientation(data: bytes) -> int:
 def _any_format(data: bytes, name: str, upright: bool) -> Pixels:
     with Image.open(io.BytesIO(data)) as image:
         _refuse_bomb(*image.size, name)
-        if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):  # whose maximum is white
+        if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):  # PNM says what its white is
             kind = "floating-point" if image.mode == "F" else "signed or 32-bit"
             raise ImageError(
                 f"{name} has {kind} pixels, of which nobody says what is white.", "Save it with 8 or 16 bits first."
