@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from detrt.graph.index import GraphIndex
 from detrt.graph.macs import count_macs
 from detrt.graph.onnx_file import load
 from detrt.graph.static_shapes import static_shapes
@@ -120,3 +121,29 @@ def test_shapes_agree_with_what_onnx_runtime_sees(femto: Path) -> None:
     feeds = {"images": weight(1, 3, 416, 416), "orig_target_sizes": np.array([[416, 416]])}
     seen = session.run(watched, feeds)
     assert [shapes[name] for name in watched] == [value.shape for value in seen]
+
+
+def test_operators_of_onnx_runtime_and_files_of_old_hide_no_shape() -> None:
+    nodes = [node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Conv", "b v")]
+    plain = model(nodes, {"x": ["N", 4, 9, 9]}, {"w": weight(6, 4, 3, 3), "v": weight(5, 6, 1, 1)})
+    theirs, old = onnx.ModelProto(), onnx.ModelProto()
+    theirs.CopyFrom(plain)
+    theirs.graph.node[1].op_type, theirs.graph.node[1].domain = "QuickGelu", "com.microsoft"
+    theirs.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    old.CopyFrom(plain)
+    old.ir_version = 3
+    for tensor in old.graph.initializer:
+        old.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    for other in (theirs, old):
+        assert count_macs(other) == count_macs(plain)
+        assert count_macs(GraphIndex(other).model) == count_macs(plain)
+        assert static_shapes(other)["b"] == (1, 6, 7, 7)
+
+
+def test_an_operator_that_nobody_knows_hides_what_follows_it() -> None:
+    graph = model(
+        [node("Conv", "x w", "a"), node("Odd", "a", domain="theirs")], {"x": [1, 4, 9, 9]}, {"w": weight(6, 4, 3, 3)}
+    )
+    graph.opset_import.append(helper.make_opsetid("theirs", 1))
+    assert "y" not in static_shapes(graph)
+    assert count_macs(graph).total == 7 * 7 * 6 * 4 * 3 * 3

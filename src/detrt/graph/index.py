@@ -12,6 +12,7 @@ from onnx import AttributeProto, NodeProto, TensorProto
 
 from detrt.errors import GraphError
 from detrt.graph.fold_constants import fold_constants
+from detrt.graph.static_shapes import CONSTANTS_APART
 
 _NARROW_TYPES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -136,6 +137,7 @@ def _flattened(model: onnx.ModelProto) -> onnx.ModelProto:
     fed = [value for value in flat.graph.input if value.name not in constants]  # old files list constants as inputs too
     del flat.graph.input[:]
     flat.graph.input.extend(fed)
+    flat.ir_version = max(flat.ir_version, CONSTANTS_APART)
     kept = [node for node in flat.graph.node if not _is_constant(node)]
     flat.graph.initializer.extend(_constant_of(node) for node in flat.graph.node if _is_constant(node))
     del flat.graph.node[:]

@@ -10,10 +10,13 @@ import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from detrt.graph.foreign_shapes import foreign_outputs
+
 Shape = tuple[int | None, ...]
 Array = npt.NDArray[np.generic]
 
 FEW = 4096  # elements of a tensor that is worth evaluating: shapes, indices and sizes are far below
+CONSTANTS_APART = 4  # the IR version from which on constants need not be inputs too; before, others are ignored
 ROUNDS = 20  # each round folds all that the last one made foldable; exported models take three to five
 
 
@@ -30,8 +33,10 @@ def static_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
     for _ in range(ROUNDS):
         inferred = onnx.shape_inference.infer_shapes(work, data_prop=True)
         shapes = _shapes_of(inferred)
+        foreign = foreign_outputs(inferred)
+        work.graph.value_info.extend(foreign)
         folded = _folded(work, shapes, constants)
-        if not folded:
+        if not folded and not foreign:
             break
         kept = [node for node in work.graph.node if node.output[0] not in folded]
         del work.graph.node[:]
@@ -43,7 +48,7 @@ def static_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
 
 def _at_batch_one(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph alone, its inputs taking one image: no exporter's shapes, and large weights only as typed inputs."""
-    work = onnx.ModelProto(ir_version=model.ir_version)
+    work = onnx.ModelProto(ir_version=max(model.ir_version, CONSTANTS_APART))
     work.opset_import.extend(model.opset_import)
     work.functions.extend(model.functions)
     work.graph.name = "shapes"
