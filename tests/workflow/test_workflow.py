@@ -13,7 +13,8 @@ import pytest
 from detrt.benchmark import run
 from detrt.detector import Detector
 from detrt.evaluate import coco_dataset, evaluate
-from detrt.workflow import measuring
+from detrt.progress import silent
+from detrt.workflow import making, measuring
 from detrt.workflow.artefact import PHOTOS
 from detrt.workflow.journal import FILE
 from detrt.workflow.machine import abilities
@@ -119,6 +120,16 @@ def test_only_engines_that_look_at_photos_wait_for_them(material: Material, tmp_
     steps = {step.name: step for step in plan(site_of(options, tmp_path, {}, abilities()))}
     assert PHOTOS not in steps["build fp32 engine"].files
     assert PHOTOS in steps["build int8 engine"].files
+
+
+def test_fewer_photos_leave_none_of_the_others(folder: Path, material: Material, tmp_path: Path) -> None:
+    """Engines are calibrated on all that lie there."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for photos in (4, 2):
+        making.keep_photos(replace(material.options(), photos=photos), copy, (), silent)
+        lie = {path.name for path in (copy / PHOTOS).parent.glob("*.jpg")}
+        assert lie == set(json.loads((copy / PHOTOS).read_text()))
+        assert len(lie) == photos
 
 
 def test_the_folder_can_be_carried_to_a_machine_without_photos(

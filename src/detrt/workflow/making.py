@@ -53,7 +53,7 @@ def export(source: Path, overrides: Mapping[str, Any], folder: Path, files: Sequ
 
 
 def keep_photos(options: WorkflowOptions, folder: Path, files: Sequence[str], progress: Progress) -> None:
-    """Small copies of some calibration photos, so that engines can be built on a machine that has none.
+    """Small copies of some calibration photos and of no others, so that engines can be built on a machine without any.
 
     Raises:
         ImageError, UsageError: there are no photos.
@@ -70,6 +70,9 @@ def keep_photos(options: WorkflowOptions, folder: Path, files: Sequence[str], pr
             picture.save(part, format="JPEG", quality=92)
         kept[copy.name] = sha256_of(copy)
         progress("photos", number + 1, len(chosen))
+    for other in target.glob("*.jpg"):
+        if other.name not in kept:  # of an earlier run with more photos; engines are calibrated on all that lie here
+            other.unlink()
     with whole(folder / artefact.PHOTOS) as part:
         part.write_text(json.dumps(kept, indent=1))
 
