@@ -223,8 +223,8 @@ def segment(marker: int, content: bytes) -> bytes:
     return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content
 
 
-def chunk(content: bytes) -> bytes:
-    named = b"eXIf" + content
+def chunk(content: bytes, kind: bytes = b"eXIf") -> bytes:
+    named = kind + content
     return len(content).to_bytes(4, "big") + named + zlib.crc32(named).to_bytes(4, "big")
 
 
@@ -297,13 +297,28 @@ def test_run_outs_of_jpegs(peer: Peer, tmp_path: Path, mode: str, options: dict[
     assert given >= least
 
 
+def bitmap(height: int, width: int) -> bytes:
+    Image.new("RGB", (4, 4), "orange").save(encoded := io.BytesIO(), "BMP")
+    return encoded.getvalue()[:18] + struct.pack("<ll", width, height) + encoded.getvalue()[26:]
+
+
+def png(height: int, width: int) -> bytes:
+    header = chunk(struct.pack(">LLBBBBB", width, height, 8, 2, 0, 0, 0), b"IHDR")
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(zlib.compress(b"\0"), b"IDAT") + chunk(b"", b"IEND")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_photos_that_are_none_are_refused_in_the_same_words(peer: Peer, tmp_path: Path) -> None:
-    cases = {"empty.jpg": b"", "text.jpg": b"no \x00\xff 'image'\n at all", "quote": b"it's", "both": b"'\""}
+    huge, none = (14000, 14000), (0, 4)
+    cases = {"huge.png": png(*huge), "none.png": png(*none), "huge.bmp": bitmap(*huge), "none.bmp": bitmap(*none)}
+    cases |= {"empty.jpg": b"", "text.jpg": b"no \x00\xff 'image'\n at all", "quote": b"it's", "both": b"'\""}
     for name, data in cases.items():
         (tmp_path / name).write_bytes(data)
         ours = refusal(partial(decode_photo, data, name=str(tmp_path / name)))
         assert ours
         assert refusal(partial(peer, "photo", path=tmp_path / name, upright=True, into=tmp_path / "pixels")) == ours
+    (tmp_path / "from its top.bmp").write_bytes(bitmap(-4, 4))
+    assert peer("photo", path=tmp_path / "from its top.bmp", upright=True, into=tmp_path / "pixels") == [4, 4]
     with pytest.raises(Refused, match="cannot be read: No such file or directory"):
         peer("photo", path=tmp_path / "none.jpg", upright=True, into=tmp_path / "pixels")
 

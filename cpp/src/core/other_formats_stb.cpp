@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -32,12 +35,16 @@ void refuse_foreign(std::string_view data) {
 
 }  // namespace
 
-std::optional<Pixels> decode_other_format(const Bytes& data) {
+std::optional<Pixels> decode_other_format(const Bytes& data, const std::string& name) {
     refuse_foreign({reinterpret_cast<const char*>(data.data()), data.size()});
     Size size;
     int channels = 0;
     const int length = static_cast<int>(data.size());
     if (!stbi_info_from_memory(data.data(), length, &size.width, &size.height, &channels)) return std::nullopt;
+    // of a bitmap that is stored from its top, the height is below 0
+    size.height = std::abs(std::max(size.height, -std::numeric_limits<int>::max()));
+    if (size.height == 0 || size.width == 0) return std::nullopt;
+    refuse_bomb(size, name);
     const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
         stbi_load_from_memory(data.data(), length, &size.width, &size.height, &channels, 3), stbi_image_free);
     if (!decoded) throw std::runtime_error(stbi_failure_reason());

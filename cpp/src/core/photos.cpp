@@ -34,14 +34,6 @@ tjhandle decoder() {
 
 [[noreturn]] void fail(tjhandle codec) { throw std::runtime_error(tjGetErrorStr2(codec)); }
 
-void refuse_bomb(Size size, const std::string& name) {
-    const auto pixels = std::int64_t(size.height) * size.width;
-    if (pixels > kMostPixels)
-        throw ImageError(
-            name + " is over the limit of 179 megapixels: Image size (" + std::to_string(pixels) + " pixels).",
-            "Scale it down or cut it into tiles first.");
-}
-
 bool is_jpeg(const Bytes& data) { return data.size() > 2 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff; }
 
 Pixels jpeg_pixels(const Bytes& data, Size size) {
@@ -51,6 +43,14 @@ Pixels jpeg_pixels(const Bytes& data, Size size) {
 }
 
 }  // namespace
+
+void refuse_bomb(Size size, const std::string& name) {
+    const auto pixels = std::int64_t(size.height) * size.width;
+    if (pixels > kMostPixels)
+        throw ImageError(
+            name + " is over the limit of 179 megapixels: Image size (" + std::to_string(pixels) + " pixels).",
+            "Scale it down or cut it into tiles first.");
+}
 
 Bytes read_bytes(const std::filesystem::path& path) {
     errno = 0;
@@ -67,7 +67,7 @@ Pixels decode_photo(const Bytes& data, const std::string& name, bool upright) {
     try {
         const int orientation = upright ? orientation_of(data) : 1;
         if (const auto size = jpeg_size(data, name, false)) return turned(jpeg_pixels(data, *size), orientation);
-        if (auto pixels = decode_other_format(data)) return turned(std::move(*pixels), orientation);
+        if (auto pixels = decode_other_format(data, name)) return turned(std::move(*pixels), orientation);
     } catch (const ImageError&) {
         throw;
     } catch (const std::exception& error) {
