@@ -101,7 +101,7 @@ def _compare(name: str, first: Path, second: Path, shown: Path, photos: list[Pat
         )
         walked = compare_layers_of((first, one), (shown, other), photos, device="auto")
     _print(walked)
-    write_json(out / f"compare_{name}.json", found, walked, models=[str(first), str(second)])
+    write_json(out / f"compare_{name}.json", found, walked, models=[first, second])
 
 
 def _print(walked: LayerComparison) -> None:

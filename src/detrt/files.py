@@ -80,7 +80,8 @@ def refuse_unwritable(path: Name) -> None:
 def stamp_of(path: Path) -> str:
     """Tells a file from others and from itself before it was changed, without reading it."""
     stat = path.stat()
-    return f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}"
+    name = path.name.encode(errors="backslashreplace").decode()  # text that any output takes, and no other file's
+    return f"{name}|{stat.st_size}|{stat.st_mtime_ns}"
 
 
 def name_of(path: Path) -> str:

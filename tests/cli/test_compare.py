@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from detrt.cli import exit_codes
+from detrt.compare.detections import Comparing
+from detrt.compare.report import write_json
+from detrt.detections import Detections
 from detrt.graph.onnx_file import load, save
 from tests import tiny
 from tests.cli.conftest import Command
@@ -50,6 +55,17 @@ def test_the_planted_fault_in_a_real_model(detrt: Command, atto: Path, shared: P
     assert done.out.startswith("broken")
     assert f"First to drift: {planted.OFFSETS.format(1)}" in done.out
     assert "a constant in each channel: a bias was dropped or added" in done.out
+
+
+def test_names_that_are_no_utf8(detrt: Command, models: tuple[Path, Path], coco: CocoFolder, tmp_path: Path) -> None:
+    photo = (coco.images / "001.png").rename(coco.images / os.fsdecode(b"1\xff.png"))
+    arguments = ["repair", models[0], "--images", photo, "--candidate", "onnxruntime"]
+    assert detrt(*arguments, "-o", tmp_path / "r.onnx").code == exit_codes.OK
+    found = Comparing(0.3)
+    found.add("a photo", Detections.of(np.empty((0, 4)), [], []), Detections.of(np.empty((0, 4)), [], []))
+    engine = tmp_path / os.fsdecode(b"\xff.engine")
+    write_json(tmp_path / "d.json", found.result(), None, models=[engine])
+    assert json.loads((tmp_path / "d.json").read_text())["models"] == [f"{tmp_path}/\ufffd.engine"]
 
 
 def test_errors(detrt: Command, models: tuple[Path, Path], coco: CocoFolder, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,12 @@ def test_json_has_the_same_for_a_program(femto: Path) -> None:
     assert report["bytes"] == femto.stat().st_size
     assert report["macs"]["total"] == sum(report["macs"]["by_op"].values()) > 0
     assert report["serving"]["contract"]["input_size"] == [416, 416]
+
+
+def test_json_of_a_file_whose_name_is_no_utf8(foreign: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"m\xff.onnx")
+    foreign.rename(path)
+    assert json.loads(detrt(str(path), "--json").stdout)["file"].endswith("/m\ufffd.onnx")
 
 
 def test_what_cannot_be_served_is_still_looked_into(foreign: Path) -> None:

@@ -115,10 +115,11 @@ def test_bad_files_are_named_and_the_rest_goes_on(detrt: Command, model: Path, p
 def test_a_name_that_is_no_utf8_ends_nothing(detrt: Command, model: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "1.jpg").rename(os.fsdecode(bytes(photos) + b"/0\xff.jpg"))
     Path(os.fsdecode(bytes(photos) + b"/1\xfe.jpg")).touch()
+    Path(os.fsdecode(bytes(photos) + b"/2\xfe.mp4")).touch()
     detrt("predict", model, photos, "--json", tmp_path / "found.jsonl", "--save", tmp_path / "pictures")
     rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
     named = {Path(row["image"]).name: "error" in row for row in rows}
-    assert named == {"0.jpg": False, "0\ufffd.jpg": False, "1\ufffd.jpg": True, "2.jpg": False}
+    assert named == {"0.jpg": False, "0\ufffd.jpg": False, "1\ufffd.jpg": True, "2.jpg": False, "2\ufffd.mp4": True}
 
 
 def test_half_an_onnx_is_an_error_without_traceback(detrt: Command, model: Path, photos: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import onnx
@@ -28,6 +29,12 @@ def test_a_folder_of_json_to_tables_page_picture_and_trace(detrt: Command, small
     assert (tmp_path / "p.html").read_text().startswith("<!doctype html>")
     assert 'class="by-precision"' in (tmp_path / "p.svg").read_text()
     assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+
+
+def test_an_engine_whose_name_is_no_utf8(detrt: Command, small: Path, tmp_path: Path) -> None:
+    small = small.rename(tmp_path / os.fsdecode(b"s\xff"))
+    assert detrt("profile", small, "--html", tmp_path / "p.html", "--svg", tmp_path / "p.svg").code == exit_codes.OK
+    assert "s\ufffd" in (tmp_path / "p.html").read_text()
 
 
 def test_difference(detrt: Command, small: Path) -> None:

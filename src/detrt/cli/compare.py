@@ -75,7 +75,7 @@ def compare(
         out.print()
         _print_layers(walked, top)
     if json:
-        write_json(json, found, walked, models=[str(path) for path in paths])
+        write_json(json, found, walked, models=paths)
 
 
 def _print(found: DetectionComparison) -> None:

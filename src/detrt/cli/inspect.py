@@ -14,6 +14,7 @@ from rich.table import Table
 from detrt.cli import options
 from detrt.cli.app import app
 from detrt.cli.console import out
+from detrt.files import name_of
 
 if TYPE_CHECKING:
     from detrt.contract import ModelContract
@@ -43,7 +44,7 @@ def inspect(
     if json:
         import orjson
 
-        report = {"file": str(path), "bytes": path.stat().st_size} | report | {"serving": asdict(serving)}
+        report = {"file": name_of(path), "bytes": path.stat().st_size} | report | {"serving": asdict(serving)}
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
         return
     out.print(f"[bold]{escape(str(path))}[/]  {path.stat().st_size / 1e6:.1f} MB\n")

@@ -194,7 +194,7 @@ def repair(
 def journal_name(model: onnx.ModelProto, judge: Judge, action: str) -> str:
     """A file name for the scores of one model, judge and action, as this version of detrt gives them."""
     digest = hashlib.sha256(model.SerializeToString(deterministic=True))
-    digest.update(f"|{judge.name}|{action}|{__version__}".encode())
+    digest.update(f"|{judge.name}|{action}|{__version__}".encode(errors="backslashreplace"))
     return f"{digest.hexdigest()[:20]}.jsonl"
 
 

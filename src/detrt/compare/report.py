@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,15 @@ import orjson
 
 from detrt.compare.detections import DetectionComparison
 from detrt.compare.layers import LayerComparison, TensorDrift
-from detrt.files import whole
+from detrt.files import name_of, whole
 
 
 def write_json(
-    path: Path, detections: DetectionComparison, layers: LayerComparison | None, *, models: list[str]
+    path: Path, detections: DetectionComparison, layers: LayerComparison | None, *, models: Sequence[Path]
 ) -> None:
     """Write every figure; the file is whole or not there."""
     content = {
-        "models": models,
+        "models": [name_of(model) for model in models],
         "verdict": detections.verdict,
         "reason": detections.reason,
         "agreement": detections.agreement,

@@ -147,7 +147,7 @@ def open_items(files: Sequence[Path], *, upright: bool = True) -> Iterator[Item]
                 for index, image in enumerate(frames_of(file)):
                     yield Frame(file, index, image, rate)
             except ImageError as error:
-                yield Unreadable(str(file), error)
+                yield Unreadable(name_of(file), error)
         else:
             yield Photo(file, upright)
 

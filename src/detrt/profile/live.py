@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detrt.engine.flavour import Flavour
-from detrt.files import whole
+from detrt.files import name_of, whole
 from detrt.profile.inspector_json import layers_from_json
 from detrt.profile.load import join
 from detrt.profile.profile import EngineProfile
@@ -61,7 +61,7 @@ def profile_engine(
         _save(save, inspected, times, milliseconds, runs, gpu)
     layers = layers_from_json(inspected)
     return EngineProfile(
-        name=engine.stem,
+        name=name_of(Path(engine.stem)),
         layers=layers,
         times=join(layers, times) if times else (),
         latency=Latency(statistics.median(milliseconds), min(milliseconds), max(milliseconds), runs),

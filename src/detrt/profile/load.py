@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detrt.errors import EngineError
+from detrt.files import name_of
 from detrt.profile.inspector_json import layers_from_json
 from detrt.profile.layers import Layer
 from detrt.profile.profile import EngineProfile
@@ -43,7 +44,7 @@ def profile_from_files(source: Path) -> EngineProfile:
     layers = layers_from_json(layer_files[0][1])
     runs, times = next((layer_times_from_json(content) for _, content in contents if is_layer_times(content)), (0, []))
     return EngineProfile(
-        name=source.name if source.is_dir() else source.stem,
+        name=name_of(Path(source.name if source.is_dir() else source.stem)),
         layers=layers,
         times=join(layers, times) if times else (),
         latency=next((latency_from_json(content) for _, content in contents if is_run_times(content)), None),
