@@ -17,7 +17,7 @@ import pytest
 
 from detrt import Detector
 from detrt.detections import Detections
-from detrt.errors import ImageError, ModelError, NonFiniteError
+from detrt.errors import ImageError, ModelError, NonFiniteError, UsageError
 from detrt.graph.onnx_file import save
 from detrt.images import Pixels
 from detrt.images.resize import Placement
@@ -94,6 +94,12 @@ def test_a_broken_item_is_gone_with_its_outcome(detector: Detector) -> None:
 def test_a_batch_of_broken_items_runs_nothing(detector: Detector) -> None:
     outcomes = list(detect_stream(detector, [Canned(1, broken=True), Canned(2, broken=True)], batch=2))
     assert all(outcome.error for outcome in outcomes)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_of_nothing_is_refused(detector: Detector, batch: int) -> None:
+    with pytest.raises(UsageError, match=f"The batch is {batch}"):
+        next(detect_stream(detector, [Canned(0)], batch=batch))
 
 
 def test_an_endless_source_is_taken_no_further_than_needed(detector: Detector) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from detrt.detections import Detections
 from detrt.detector import Detector
-from detrt.errors import DetrtError, ImageError
+from detrt.errors import DetrtError, ImageError, UsageError
 from detrt.images.sources import Item
 from detrt.pipeline.garbage import is_collecting_here
 from detrt.pipeline.lane import Lane, Loaded
@@ -58,8 +58,11 @@ def detect_stream(
         lane: to go another way than `lane_of` chooses; closed in the end.
 
     Raises:
+        UsageError: a batch of less than 1.
         ModelError: the network cannot run, whatever the photo.
     """
+    if batch < 1:
+        raise UsageError(f"The batch is {batch}.", "Give at least 1 photo a run.")
     times = times or StageTimes()
     chosen = lane or lane_of(detector, batch, times)
     with _Crew(chosen, workers or min(MOST_WORKERS, os.cpu_count() or 1), keep_pixels) as crew:
