@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import signal
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -20,6 +23,8 @@ from detrt.engine import builder
 from detrt.engine.builder import build_engine
 from detrt.engine.capabilities import refuse_unsupported_model
 from detrt.engine.flavour import find
+from detrt.engine.interrupt import interrupt_held
+from detrt.engine.log import logger
 from detrt.engine.manifest import cache_path, manifest_of, manifest_path
 from detrt.engine.options import Batch, BuildOptions
 from detrt.errors import EngineError, MissingExtraError, ModelError, UsageError
@@ -193,6 +198,41 @@ def test_progress_is_told_and_ctrl_c_stops_the_build(tiny: Path, tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         build_engine(tiny, tmp_path / "two.engine", FP32, progress=interrupt)
     assert not list(tmp_path.glob("*two*"))
+
+
+@pytest.mark.parametrize("amid", ["parsing", "building"])
+def test_ctrl_c_amid_what_tensorrt_says_stops_the_build_without_a_word(
+    amid: str, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+    told: list[str] = []
+    caplog.set_level(logging.DEBUG, logger.name)
+
+    def press(record: logging.LogRecord) -> bool:
+        if not told and (amid == "parsing" or begun.is_set()):
+            told.append(record.getMessage())
+            signal.raise_signal(signal.SIGINT)  # in the callback of TensorRT's, as Python does with Ctrl-C
+        return True
+
+    monkeypatch.setattr(logger, "filters", [press])
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(tiny, tmp_path / "x.engine", FP32, progress=lambda *_: begun.set())
+    assert told
+    assert not list(tmp_path.iterdir())
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_stays_with_a_program_that_handles_it_itself() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        with interrupt_held() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
+    assert not interrupt.asked
 
 
 def test_files_that_are_no_models_or_engines_are_refused(tiny: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from detrt.engine.capabilities import refuse_unsupported, refuse_unsupported_mod
 from detrt.engine.debug_tensors import mark_debug_tensors
 from detrt.engine.fingerprint import fingerprint, up_to_date
 from detrt.engine.flavour import Flavour, find, member
+from detrt.engine.interrupt import interrupt_held
 from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.monitor import BuildMonitor
@@ -74,6 +75,7 @@ def build_engine(
         UsageError: options that do not fit the model or this TensorRT.
         EngineError: TensorRT cannot build it; says why.
         MissingExtraError: there is no TensorRT here.
+        KeyboardInterrupt: Ctrl-C; TensorRT ends after the step that it is at.
     """
     started = time.perf_counter()
     options = options or BuildOptions()
@@ -97,10 +99,13 @@ def build_engine(
     ready, note = _at_precision(form.model, options, progress)
     load_plugins(options.plugins, flavour)
     decide_on_tf32(flavour, options.precision)
-    builder = flavour.trt.Builder(flavour.log.native)
-    network = network_from_onnx(ready, builder, flavour)
-    mark_debug_tensors(network, options.debug_tensors)
-    serialized = _serialized(builder, network, options, profile, flavour, progress)
+    with interrupt_held() as interrupt:
+        builder = flavour.trt.Builder(flavour.log.native)
+        network = network_from_onnx(ready, builder, flavour)
+        mark_debug_tensors(network, options.debug_tensors)
+        monitor = BuildMonitor(flavour.trt, progress, interrupt)
+        serialized = _serialized(builder, network, options, profile, flavour, monitor)
+        layers = {"network": network.num_layers} | _engine_layers(serialized, flavour, gpu)
     manifest = EngineManifest(
         flavour=flavour.name,
         version=flavour.version,
@@ -121,7 +126,7 @@ def build_engine(
         onnx_sha256=digest,
         arguments=tuple(options.to_arguments()),
         fingerprint=expected,
-        layers={"network": network.num_layers} | _engine_layers(serialized, flavour, gpu),
+        layers=layers,
         detrt=__version__,
         engine_sha256=hashlib.sha256(serialized).hexdigest(),
         engine_bytes=len(serialized),
@@ -164,7 +169,7 @@ def _serialized(
     options: BuildOptions,
     profile: Mapping[str, Shapes],
     flavour: Flavour,
-    progress: Progress,
+    monitor: BuildMonitor,
 ) -> bytes:
     """Run the builder.
 
@@ -172,7 +177,6 @@ def _serialized(
         EngineError: it gave up; with the first errors that it logged.
     """
     config = _config(builder, options, profile, flavour)
-    monitor = BuildMonitor(flavour.trt, progress)
     config.progress_monitor = monitor.native
     with TimingCacheFile(options.timing_cache, config), flavour.log.errors() as said:
         memory = builder.build_serialized_network(network, config)

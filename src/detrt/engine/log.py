@@ -14,6 +14,8 @@ logger.addHandler(logging.NullHandler())  # silent until the program, or `detrt 
 # TensorRT's severities, 0 (internal error) to 4 (verbose), as levels of Python's logging.
 LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
+CANCELLED = "Build canceled by user"
+
 
 class TensorRTLog:
     """The logger of one flavour.
@@ -49,6 +51,8 @@ class TensorRTLog:
 
     def _say(self, severity: int, message: str) -> None:
         level = LEVELS[min(max(severity, 0), len(LEVELS) - 1)]
+        if CANCELLED in message:
+            level = logging.DEBUG  # nothing went wrong: `BuildMonitor` told the builder to end
         if logger.isEnabledFor(level):
             logger.log(level, "%s", message)
         if level >= logging.ERROR:

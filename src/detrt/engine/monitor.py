@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from detrt.engine.interrupt import Interrupt
 from detrt.progress import Progress
 
 
 class BuildMonitor:
-    """Reports the steps of the build to a `Progress`, and ends it when that callback raises.
+    """Reports the steps of the build to a `Progress`, and ends it when that callback raises or Ctrl-C is pressed.
 
     Attributes:
         native: the `IProgressMonitor` that the builder configuration takes.
-        raised: what the callback raised, e.g. KeyboardInterrupt; no exception may pass through the C++ in between.
+        raised: what the callback raised; no exception may pass through the C++ in between.
     """
 
-    def __init__(self, trt: Any, progress: Progress) -> None:
+    def __init__(self, trt: Any, progress: Progress, interrupt: Interrupt) -> None:
         """Derive from the module's `IProgressMonitor`."""
-        self._progress = progress
+        self._progress, self._interrupt = progress, interrupt
         self._totals: dict[str, int] = {}
         self._lock = threading.Lock()
         self.raised: BaseException | None = None
@@ -44,7 +45,7 @@ class BuildMonitor:
 
     def _step(self, phase: str, step: int) -> bool:
         self._report(phase, step + 1, self._totals.get(phase))
-        return self.raised is None
+        return self.raised is None and not self._interrupt.asked
 
     def _finish(self, phase: str) -> None:
         with self._lock:
@@ -57,5 +58,5 @@ class BuildMonitor:
             try:
                 with self._lock:
                     self._progress(phase, done, total)
-            except BaseException as error:  # KeyboardInterrupt too: the builder is told to stop, then it is raised
+            except BaseException as error:  # the builder is told to stop, then it is raised
                 self.raised = error
