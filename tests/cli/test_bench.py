@@ -29,7 +29,15 @@ def test_model_that_fails_is_named_and_the_exit_code_tells(atto: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "options", [["--batch", "0"], ["--batch", "1,x"], ["--streams", ""], ["--graph", "maybe"], ["--protocol", "wall"]]
+    "options",
+    [
+        ["--batch", "0"],
+        ["--batch", "1,x"],
+        ["--batch", "²"],
+        ["--streams", ""],
+        ["--graph", "maybe"],
+        ["--protocol", "wall"],
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", "m.onnx", *options])

@@ -42,6 +42,11 @@ def test_a_model_is_called_what_commands_open(detrt: Command, work: Path, comman
     assert not (work / name).is_file()
 
 
+@pytest.mark.parametrize("option", ["--batch ²", "--size ²", "--size 64x²"])
+def test_an_export_of_no_number_is_refused(detrt: Command, option: str) -> None:
+    assert detrt("export", "shapes", "-o", "s.onnx", *option.split()).code == exit_codes.USAGE
+
+
 @pytest.mark.parametrize("command", ["bench m.onnx", "sensitivity m.onnx --calib photos"])
 def test_what_cannot_be_drawn_is_refused_before_the_work(
     detrt: Command, work: Path, command: str, monkeypatch: pytest.MonkeyPatch

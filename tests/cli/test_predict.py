@@ -52,6 +52,12 @@ def test_threshold_and_classes_choose(detrt: Command, model: Path, photos: Path)
     assert detrt("predict", model, photos / "0.jpg", "--threshold", 0.3, "--classes", "2").out.endswith(": 1 car\n")
 
 
+def test_a_class_that_is_a_digit_and_no_number_is_unknown(detrt: Command, model: Path, photos: Path) -> None:
+    done = detrt("predict", model, photos, "--classes", "²")
+    assert done.code == exit_codes.USAGE
+    assert "no class '²'" in done.err
+
+
 def test_a_class_mistyped_is_met_with_a_suggestion(detrt: Command, model: Path, photos: Path) -> None:
     done = detrt("predict", model, photos, "--classes", "pesron")
     assert done.code == exit_codes.USAGE

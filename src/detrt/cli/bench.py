@@ -143,7 +143,7 @@ def _words(text: str) -> list[str]:
 
 def _numbers(option: str, text: str) -> list[int]:
     words = _words(text)
-    if not words or not all(word.isdigit() and 0 < int(word) <= 4096 for word in words):
+    if not words or not all(word.isdecimal() and 0 < int(word) <= 4096 for word in words):
         raise UsageError(f"{option} {text} is no list of numbers from 1 to 4096.", f"Write it as {option} 1,8,32.")
     return [int(word) for word in words]
 

@@ -88,7 +88,7 @@ def export(
 def _batch(text: str) -> int | None:
     if text == "dynamic":
         return None
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UsageError(f"--batch {text} is neither a number nor 'dynamic'.", "Say --batch 1 or --batch dynamic.")
     return int(text)
 
@@ -97,6 +97,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and (width or height).isdigit()):
+    if not (height.isdecimal() and (width or height).isdecimal()):
         raise UsageError(f"--size {text} is no size.", "Say --size 640x640, height first.")
     return int(height), int(width or height)

@@ -86,7 +86,7 @@ def class_labels(text: str | None, class_names: Sequence[str]) -> list[int] | No
 def _label(name: str, class_names: Sequence[str]) -> int:
     if name in class_names:
         return class_names.index(name)
-    if name.isdigit() and (not class_names or int(name) < len(class_names)):
+    if name.isdecimal() and (not class_names or int(name) < len(class_names)):
         return int(name)
     close = difflib.get_close_matches(name, class_names, n=3)
     raise UsageError(

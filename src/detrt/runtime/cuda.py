@@ -164,7 +164,7 @@ def gpu(device: str = "auto") -> CudaGpu:
     kind, _, number = "cuda:0".partition(":") if device in ("auto", "cuda") else device.partition(":")
     if device == "cpu":
         raise ModelError("A TensorRT engine was asked to run on the CPU.", "Use --device cuda, or the ONNX model.")
-    if kind != "cuda" or not number.isdigit():
+    if kind != "cuda" or not number.isdecimal():
         raise ModelError(f"'{device}' is no device.", "Use auto, cuda or cuda:N.")
     count, reason = _count()
     if int(number) >= count:

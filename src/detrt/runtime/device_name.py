@@ -16,6 +16,6 @@ def chosen_device(asked: str, *, has_cuda: bool) -> str:
     if asked == "cpu":
         return asked
     kind, _, index = asked.partition(":")
-    if kind != "cuda" or not (index or "0").isdigit():
+    if kind != "cuda" or not (index or "0").isdecimal():
         raise ModelError(f"'{asked}' is no device.", "Use auto, cpu, cuda or cuda:N.")
     return f"cuda:{index or 0}"
