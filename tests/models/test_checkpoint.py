@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,39 @@ def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"weights\.pth"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("text", ["street", "sun\nmoon\n", ".gitignore", "I am no pickle", "("])
+def test_text_is_no_checkpoint_however_an_unpickler_stumbles_over_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text(text)
+    with pytest.raises(CheckpointError, match=r"names\.txt .* is no PyTorch checkpoint"):
+        read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+@pytest.mark.parametrize("legacy", [True, False])
+def test_damage_anywhere_is_told_by_name_or_harmless(tmp_path: Path, legacy: bool) -> None:
+    state = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
+    torch.save({"model": state}, tmp_path / "whole.pth", _use_new_zipfile_serialization=not legacy)
+    whole = (tmp_path / "whole.pth").read_bytes()
+    path = tmp_path / "weights.pth"
+    for at in range(0, len(whole), 1 + len(whole) // 400):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x2A]) + whole[at + 1 :])
+        with suppress(CheckpointError):
+            read_checkpoint(path)
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = saved(tmp_path, {"model": {"weight": torch.zeros(1)}})
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CheckpointError, match=r"weights\.pth cannot be read: Permission denied"):
         read_checkpoint(path)
 
 

@@ -27,6 +27,9 @@ LISTED = 8  # names of a kind that an error prints
 # Not learnt: made by the model, for its own input size, or counters that only training reads.
 _MADE = ("decoder.anchors", "decoder.valid_mask", ".num_points_scale", ".num_batches_tracked")
 
+_PICKLED = (b"PK\x03\x04", b"\x80")
+"""A zip archive, as PyTorch writes since 1.6, or a pickle of protocol 2 or later, as before."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -167,28 +170,27 @@ def mismatches(expected: Shapes, given: Shapes) -> list[str]:
 
 def _content_of_pth(path: Path) -> object:
     try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.", "Check that it may be read.") from error
+    try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if not _is_pickled(path):
+    except Exception as error:  # damage leads the unpickler anywhere
+        size = f"{path.stat().st_size:,} bytes"
+        if start and not start.startswith(_PICKLED):
             raise CheckpointError(
-                f"{path} ({path.stat().st_size:,} bytes) is no PyTorch checkpoint.",
+                f"{path} ({size}) is no PyTorch checkpoint.",
                 "Give a .pth file or a Hugging Face folder; an ONNX file's name must end in .onnx.",
             ) from error
+        if isinstance(error, pickle.UnpicklingError):
+            raise CheckpointError(
+                f"{path} holds more than weights: {_first_line(error)}.",
+                "It would run code when loaded, so it was not. Use a checkpoint from a source that you trust.",
+            ) from error
         raise CheckpointError(
-            f"{path} holds more than weights: {_first_line(error)}.",
-            "It would run code when loaded, so it was not. Use a checkpoint from a source that you trust.",
+            f"{path} ({size}) is not a whole PyTorch checkpoint: {_first_line(error)}.", "Download or copy it again."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path} ({path.stat().st_size:,} bytes) is not a whole PyTorch checkpoint: {_first_line(error)}.",
-            "Download or copy it again.",
-        ) from error
-
-
-def _is_pickled(path: Path) -> bool:
-    """Whether it is a zip archive, as PyTorch writes since 1.6, or a pickle of protocol 2 or later, as before."""
-    with path.open("rb") as file:
-        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _names_in(content: object) -> tuple[str, ...]:
@@ -241,4 +243,4 @@ def _text(shape: tuple[int, ...]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0].rstrip(".")
+    return str(error).strip().split("\n", 1)[0].rstrip(".") or type(error).__name__
