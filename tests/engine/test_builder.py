@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -123,6 +125,19 @@ def test_other_options_or_another_model_are_built_again(tiny: Path, tmp_path: Pa
 def test_the_contract_travels_into_the_manifest(tiny_engine: Path) -> None:
     assert manifest_of(tiny_engine).contract == CONTRACT
     assert contract_from_metadata(manifest_of(tiny_engine).metadata) == CONTRACT
+
+
+def test_a_manifest_is_read_as_it_was_written_whatever_the_locale(
+    tiny_engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_in_latin_1(file: Any, mode: str = "r", buffer: int = -1, encoding: str | None = None, *told: Any) -> Any:
+        return opened(file, mode, buffer, "latin-1" if encoding == "locale" else encoding, *told)
+
+    opened = io.open
+    manifest = replace(manifest_of(tiny_engine), onnx="modèle.onnx")
+    monkeypatch.setattr(io, "open", open_in_latin_1)
+    manifest.save(tmp_path / "tiny.engine")
+    assert manifest_of(tmp_path / "tiny.engine") == manifest
 
 
 def test_a_dynamic_batch_stays_dynamic_and_a_single_one_becomes_fixed(tiny: Path, tmp_path: Path) -> None:

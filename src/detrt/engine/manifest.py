@@ -112,7 +112,8 @@ class EngineManifest:
     def save(self, engine: Path) -> None:
         """Write the manifest beside its engine."""
         with whole(manifest_path(engine)) as part:
-            part.write_text(json.dumps({"format": FORMAT} | asdict(self), indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps({"format": FORMAT} | asdict(self), indent=2, ensure_ascii=False)
+            part.write_text(text + "\n", encoding="utf-8")
 
 
 def manifest_path(engine: str | os.PathLike[str]) -> Path:
