@@ -184,6 +184,13 @@ def test_photos(peer: Peer, tmp_path: Path) -> None:
     Image.fromarray(pixels).save(photos[3])
     Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(photos[4])
     Image.fromarray(np.dstack([pixels, pixels[..., :1]])).save(photos[5])
+    Image.fromarray(pixels).convert("CMYK").save(for_print := io.BytesIO(), "JPEG")
+    adobe = for_print.getvalue().index(b"\xff\xee\0\x0eAdobe")
+    inks, luma, unmarked = bytearray(for_print.getvalue()), bytearray(for_print.getvalue()), for_print.getvalue()
+    luma[adobe + 15] = 2  # the inks as brightness and colour
+    for name, data in (("inks", inks), ("luma", luma), ("unmarked", unmarked[:adobe] + unmarked[adobe + 16 :])):
+        photos.append(tmp_path / f"{name}.jpg")
+        photos[-1].write_bytes(data)
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation

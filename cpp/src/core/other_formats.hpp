@@ -1,4 +1,4 @@
-// Photos that are no plain JPEG.
+// Photos that are no JPEG.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace detrt {
 
-// PNG, BMP, GIF and CMYK JPEGs, and what OpenCV reads where detrt is built with it; none where the format is not known.
+// PNG, BMP and GIF, and what OpenCV reads where detrt is built with it; none where the format is not known.
 // A std::runtime_error where the file is damaged; an ImageError, which calls it `name`, where the photo is too large.
 std::optional<Pixels> decode_other_format(const Bytes& data, const std::string& name);
 

@@ -1,6 +1,5 @@
 // Photos from their bytes: RGB, 8 bits, upright where people took them. JPEG by libjpeg-turbo, the decoder that Python
-// uses, so that the pixels are the same; what it does not decode by stb_image, or by OpenCV where detrt is built with
-// it.
+// uses, so that the pixels are the same; other formats by stb_image, or by OpenCV where detrt is built with it.
 #include <turbojpeg.h>
 
 #include <cerrno>
@@ -36,9 +35,44 @@ tjhandle decoder() {
 
 bool is_jpeg(const Bytes& data) { return data.size() > 2 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff; }
 
+struct Header {
+    Size size;
+    int color = 0;  // TJCS
+};
+
+Header header_of(const Bytes& data, const std::string& name) {
+    Header header;
+    int subsampling = 0;
+    const auto codec = decoder();
+    if (tjDecompressHeader3(codec, data.data(), data.size(), &header.size.width, &header.size.height, &subsampling,
+                            &header.color) != 0)
+        fail(codec);
+    refuse_bomb(header.size, name);
+    return header;
+}
+
+// A warning counts as an error: the rest of the photo would be grey.
+void decode_to(int format, const Bytes& data, Size size, std::uint8_t* into) {
+    const auto codec = decoder();
+    if (tjDecompress2(codec, data.data(), data.size(), into, size.width, 0, size.height, format, TJFLAG_ACCURATEDCT))
+        fail(codec);
+}
+
 Pixels jpeg_pixels(const Bytes& data, Size size) {
     Pixels pixels(size);
     decode_jpeg(data, size, pixels.data.data());
+    return pixels;
+}
+
+// A picture for print. Its inks are taken as stored inverted, as Adobe's programs and Pillow do: 255 is none.
+Pixels print_pixels(const Bytes& data, Size size) {
+    Pixels pixels(size);
+    Bytes inks(pixels.data.size() / 3 * 4);
+    decode_to(TJPF_CMYK, data, size, inks.data());
+    for (std::size_t i = 0; i < pixels.data.size(); ++i) {
+        const auto* ink = &inks[i / 3 * 4];
+        pixels.data[i] = static_cast<std::uint8_t>((ink[i % 3] * ink[3] + 127) / 255);  // 255 is odd: no ties
+    }
     return pixels;
 }
 
@@ -67,6 +101,7 @@ Pixels decode_photo(const Bytes& data, const std::string& name, bool upright) {
     try {
         const int orientation = upright ? orientation_of(data) : 1;
         if (const auto size = jpeg_size(data, name, false)) return turned(jpeg_pixels(data, *size), orientation);
+        if (is_jpeg(data)) return turned(print_pixels(data, header_of(data, name).size), orientation);
         if (auto pixels = decode_other_format(data, name)) return turned(std::move(*pixels), orientation);
     } catch (const ImageError&) {
         throw;
@@ -81,22 +116,12 @@ Pixels decode_photo(const Bytes& data, const std::string& name, bool upright) {
 
 std::optional<Size> jpeg_size(const Bytes& data, const std::string& name, bool upright) {
     if (!is_jpeg(data) || (upright && orientation_of(data) != 1)) return std::nullopt;
-    Size size;
-    int subsampling = 0, color = 0;
-    const auto codec = decoder();
-    if (tjDecompressHeader3(codec, data.data(), data.size(), &size.width, &size.height, &subsampling, &color) != 0)
-        fail(codec);
-    refuse_bomb(size, name);
+    const auto [size, color] = header_of(data, name);
     const bool known = color == TJCS_YCbCr || color == TJCS_GRAY || color == TJCS_RGB;
     return known ? std::optional(size) : std::nullopt;
 }
 
-void decode_jpeg(const Bytes& data, Size size, std::uint8_t* into) {
-    const auto codec = decoder();  // a warning counts as an error: the rest of the photo would be grey
-    if (tjDecompress2(codec, data.data(), data.size(), into, size.width, 0, size.height, TJPF_RGB,
-                      TJFLAG_ACCURATEDCT) != 0)
-        fail(codec);
-}
+void decode_jpeg(const Bytes& data, Size size, std::uint8_t* into) { decode_to(TJPF_RGB, data, size, into); }
 
 void write_jpeg(const Pixels& pixels, const std::filesystem::path& path, int quality) {
     const Codec codec(tjInitCompress());
