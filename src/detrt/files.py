@@ -13,6 +13,9 @@ from pathlib import Path
 from detrt.errors import UsageError
 
 Name = str | os.PathLike[str]
+PART = ".part"
+
+_NAMELESS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what writing to an open file raises
 
 
 @contextmanager
@@ -20,15 +23,27 @@ def whole(path: Name) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name once the block ends well, and vanishes where it does not."""
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{final.name[:50]}.", suffix=".part", dir=final.parent)
-    os.close(handle)
-    part = Path(name)
+    with naming(final):
+        handle, name = tempfile.mkstemp(prefix=f".{final.name[:50]}.", suffix=PART, dir=final.parent)
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            part.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is shared as any other file
+            part.replace(final)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Name) -> Iterator[None]:
+    """Let an `OSError` name the file that is written, and not the temporary one behind it, or none as a full disk's."""
     try:
-        yield part
-        part.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is shared as any other file
-        part.replace(final)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if str(error.filename).endswith(PART) or (error.filename is None and error.errno in _NAMELESS):
+            error.filename, error.filename2 = os.fspath(path), None
+        raise
 
 
 def refuse_output(path: Name | None, *, inputs: Iterable[Name | None] = (), suffixes: Collection[str] = ()) -> None:
@@ -73,7 +88,7 @@ def refuse_unwritable(path: Name) -> None:
     if final.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final))
     final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=final.parent):
+    with naming(final), tempfile.TemporaryFile(suffix=PART, dir=final.parent):
         pass
 
 

@@ -12,7 +12,7 @@ import orjson
 from PIL import Image
 
 from detrt.errors import UsageError
-from detrt.files import refuse_to_replace, whole
+from detrt.files import naming, refuse_to_replace, whole
 from detrt.images.draw import draw
 from detrt.images.sources import Frame, is_video
 from detrt.images.video import VideoWriter
@@ -59,12 +59,14 @@ class JsonLines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with naming(self._path):
+            self._file.close()
 
     def add(self, outcome: Outcome) -> None:
         """Write the line and flush it."""
-        self._file.write(orjson.dumps(json_row(outcome, self._names)) + b"\n")
-        self._file.flush()
+        with naming(self._path):
+            self._file.write(orjson.dumps(json_row(outcome, self._names)) + b"\n")
+            self._file.flush()
 
 
 def json_row(outcome: Outcome, class_names: Sequence[str] = ()) -> dict[str, Any]:

@@ -128,6 +128,12 @@ def test_a_name_that_is_no_utf8_ends_nothing(detrt: Command, model: Path, photos
     assert named == {"0.jpg": False, "0\ufffd.jpg": False, "1\ufffd.jpg": True, "2.jpg": False, "2\ufffd.mp4": True}
 
 
+def test_a_full_disk_names_the_file(detrt: Command, model: Path, photos: Path) -> None:
+    done = detrt("predict", model, photos, "--json", "/dev/full")
+    assert done.code == exit_codes.USAGE
+    assert "/dev/full cannot be read or written: No space left on device." in done.err
+
+
 def test_half_an_onnx_is_an_error_without_traceback(detrt: Command, model: Path, photos: Path) -> None:
     model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
     done = detrt("predict", model, photos)

@@ -15,6 +15,7 @@ from detrt import __version__
 from detrt.compare.culprits import Culprit
 from detrt.compare.minimise import minimise, shortest_prefix
 from detrt.errors import ModelError
+from detrt.files import naming
 from detrt.graph.passes import PassResult
 from detrt.progress import Progress, silent
 
@@ -134,7 +135,7 @@ class _Search:
         if self.journal:
             self.journal.parent.mkdir(parents=True, exist_ok=True)
             row = {"items": trial.items, "score": trial.score, "error": trial.error}
-            with self.journal.open("ab") as file:
+            with naming(self.journal), self.journal.open("ab") as file:
                 file.write(orjson.dumps(row) + b"\n")
 
 

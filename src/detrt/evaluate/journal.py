@@ -11,6 +11,7 @@ from typing import IO
 import orjson
 
 from detrt.detections import Detections
+from detrt.files import naming
 from detrt.settings import cache_dir
 
 
@@ -42,8 +43,9 @@ class Journal:
     def add(self, image_id: int, detections: Detections) -> None:
         """Keep the detections of one photo."""
         self.found[image_id] = detections
-        self._write(image_id, detections)
-        self._file.flush()
+        with naming(self.path):
+            self._write(image_id, detections)
+            self._file.flush()
 
     def discard(self) -> None:
         """The work is done: remove the file."""
@@ -56,7 +58,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with naming(self.path):
+            self._file.close()
 
     def _write(self, image_id: int, detections: Detections) -> None:
         row = {

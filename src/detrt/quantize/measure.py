@@ -12,6 +12,7 @@ import onnx
 
 from detrt.contract import ModelContract
 from detrt.detections import Detections
+from detrt.files import naming
 from detrt.progress import Progress, silent
 from detrt.quantize.agreement import Agreement, detections_of
 from detrt.quantize.calibration import CalibrationSet
@@ -118,6 +119,6 @@ class Losses:
         if known is None or (known.error is None and known.points <= sure_up_to):
             known = self._known[name] = self.reference.loss(self._quantizer.model(keys), photos, sure_up_to=sure_up_to)
             self.measured += 1
-            with self._journal.open("a") as file:
+            with naming(self._journal), self._journal.open("a") as file:
                 file.write(json.dumps([name, known.points, known.change, known.error]) + "\n")
         return known
