@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
+from onnx.checker import ValidationError
 
 from detrt.contract import PREFIX, ModelContract, contract_from_metadata
 from detrt.errors import ModelError
@@ -22,7 +23,7 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     """Read an ONNX file, external data included.
 
     Raises:
-        ModelError: there is no such file, it is a checkpoint, or it is not a whole ONNX file.
+        ModelError: there is no such file, it may not be read, it is a checkpoint, or it is not a whole ONNX file.
     """
     file = Path(path)
     if not file.is_file():
@@ -34,7 +35,16 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
         )
     try:
         model = onnx.load(file)
-    except (DecodeError, ValueError, OSError) as error:
+    except OSError as error:
+        raise ModelError(
+            f"{error.filename or file} cannot be read: {error.strerror or error}.", "Check that it may be read."
+        ) from error
+    except ValidationError as error:
+        raise ModelError(
+            f"The weights of {file} cannot be read: {str(error).rstrip('.')}.",
+            "They are in files of their own: copy these along with it, beside it.",
+        ) from error
+    except (DecodeError, ValueError) as error:
         raise ModelError(
             f"{file} ({file.stat().st_size:,} bytes) is not a whole ONNX file: {error}.",
             "Copy or export it again; it may have been cut off on the way.",

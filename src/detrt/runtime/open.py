@@ -19,11 +19,13 @@ def open_runtime(path: str | os.PathLike[str], *, device: str = "auto") -> Runti
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        ModelError: no such file, an unknown suffix, or a file that its runtime refuses.
+        ModelError: no such file, one that may not be read, an unknown suffix, or a file that its runtime refuses.
     """
     file = Path(path)
     if not file.is_file():
         raise ModelError(f"There is no model at {file}.", "Check the path; `detrt models` lists those known by name.")
+    if not os.access(file, os.R_OK):  # else a runtime calls it damaged
+        raise ModelError(f"{file} cannot be read: permission denied.", "Check that it may be read.")
     match file.suffix:
         case ".onnx":
             from detrt.runtime.onnxruntime import OnnxRuntime
