@@ -202,6 +202,17 @@ def test_an_open_input_size_must_be_said(tmp_path: Path) -> None:
     assert manifest.inputs[0].shape == (1, 3, 8, 8)
 
 
+@pytest.mark.parametrize("size", [(16, 8), (8, 16)])
+def test_a_size_that_the_model_cannot_take_is_refused_even_where_an_engine_is_there(
+    size: tuple[int, int], tiny: Path, tmp_path: Path
+) -> None:
+    target = build_engine(tiny, tmp_path / "tiny.engine", replace(FP32, size=(8, 8))).engine
+    before = target.read_bytes()
+    with pytest.raises(UsageError, match=rf"fixes its input images .*--size {size[0]}x{size[1]} cannot change"):
+        build_engine(tiny, target, replace(FP32, size=size))
+    assert target.read_bytes() == before
+
+
 def test_progress_is_told_and_ctrl_c_stops_the_build(tiny: Path, tmp_path: Path) -> None:
     stages: list[str] = []
     build_engine(tiny, tmp_path / "one.engine", FP32, progress=lambda stage, done, total: stages.append(stage))

@@ -24,7 +24,7 @@ from detrt.engine.log import gist
 from detrt.engine.manifest import EngineManifest, cache_path
 from detrt.engine.monitor import BuildMonitor
 from detrt.engine.network import fixed_to_profile, network_from_onnx, network_inputs, network_outputs
-from detrt.engine.options import BuildOptions, Shapes, batch_of, profile_of
+from detrt.engine.options import BuildOptions, Shapes, batch_of, profile_of, refuse_other_size
 from detrt.engine.platform import here
 from detrt.engine.plugins import load_plugins, papers_of
 from detrt.engine.tf32 import decide_on_tf32
@@ -85,6 +85,8 @@ def build_engine(
     refuse_unsupported(options, flavour, gpu)
     proto = load(source)
     refuse_unsupported_model(proto, flavour)
+    if options.size:
+        refuse_other_size(input_specs(proto), options.size)
     digest = sha256_of_model(source)
     plugins = papers_of(options.plugins, target)
     expected = fingerprint(digest, options, plugins, flavour, gpu)

@@ -62,7 +62,8 @@ class BuildOptions:
             bits; `fp16` and `bf16` convert the graph, but for what must stay FP32.
         flavour: which TensorRT; None takes the one that is here.
         batch: images per run, for a model whose batch is dynamic.
-        size: height and width, for a model whose input size is dynamic and whose contract does not say it.
+        size: height and width, for a model whose input size is dynamic and whose contract does not say it. Where the
+            model fixes another one it is refused.
         level: builder optimisation level 0..5; None is TensorRT's own default (3).
         workspace: most bytes of scratch memory that a layer may use; None is all of the GPU's memory.
         targets: compute capabilities to build for ("8.9"), with TensorRT-RTX only; none means every one that it
@@ -161,6 +162,21 @@ def profile_of(inputs: tuple[TensorSpec, ...], batch: Batch, size: tuple[int, in
         UsageError: an axis is dynamic and nobody said its size.
     """
     return {spec.name: _shapes(spec, batch, size) for spec in inputs}
+
+
+def refuse_other_size(inputs: tuple[TensorSpec, ...], asked: tuple[int, int]) -> None:
+    """Do not build at the model's own size where somebody asks for another one.
+
+    Raises:
+        UsageError: the model fixes a picture's height or width, and not to those.
+    """
+    for spec in inputs:
+        fixed = spec.shape[2:] if len(spec.shape) == 4 else asked
+        if any(own not in (None, wanted) for own, wanted in zip(fixed, asked, strict=True)):
+            raise UsageError(
+                f"The model fixes its input {spec}, which --size {asked[0]}x{asked[1]} cannot change.",
+                "Leave out --size, or export the model anew at that size (`detrt export --size`).",
+            )
 
 
 def batch_of(profile: Mapping[str, Shapes], asked: Batch) -> Batch:
