@@ -100,6 +100,18 @@ def test_a_place_that_cannot_be_written_is_no_fault_of_detrt(
     assert run_main(monkeypatch, FileNotFoundError(2, "No such file", "/lost")) == exit_codes.FAILED
 
 
+@pytest.mark.parametrize("place", ["home/.cache", "home/.cache/detrt", "home/.cache/detrt/eval/x.jsonl"])
+def test_a_cache_that_cannot_be_written_can_be_moved(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("DETRT_CACHE", str(tmp_path / "home" / ".cache" / "detrt"))
+    run_main(monkeypatch, PermissionError(13, "Permission denied", str(tmp_path / place)))
+    assert "DETRT_CACHE" in capfd.readouterr().err
+    run_main(monkeypatch, IsADirectoryError(21, "Is a directory", str(tmp_path / "home")))
+    assert "Give another path" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

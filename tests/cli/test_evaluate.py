@@ -102,3 +102,17 @@ def test_a_set_of_other_classes_is_an_error(detrt: Command, model: Path, coco: C
     done = detrt("eval", model, "--annotations", coco.annotations, "--images", coco.images)
     assert done.code == exit_codes.DATASET
     assert "names=FILE" in done.err
+    assert "--resume" not in done.err
+
+
+def test_a_cache_that_cannot_be_made_keeps_nothing(
+    detrt: Command, model: Path, coco: CocoFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETRT_CACHE", str(model / "cache"))
+    done = detrt(
+        "eval", model, "--annotations", coco.annotations, "--images", coco.images,
+        "--contract", f"names={tmp_path / 'names.txt'}",
+    )  # fmt: skip
+    assert done.code == exit_codes.USAGE
+    assert "DETRT_CACHE" in done.err
+    assert "--resume" not in done.err

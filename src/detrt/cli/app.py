@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +16,7 @@ from rich.markup import escape
 from detrt import __version__
 from detrt.cli import exit_codes
 from detrt.errors import DetrtError, UsageError
+from detrt.settings import cache_dir
 
 _REFUSED = frozenset({EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS})
 
@@ -68,12 +71,19 @@ def _in_two_sentences(error: Exception) -> DetrtError:
     if isinstance(error, DetrtError):
         return error
     if isinstance(error, OSError) and error.errno in _REFUSED:
-        place = "A file" if error.filename is None else error.filename
+        place = "A file" if error.filename is None else str(error.filename)
+        path = "Let DETRT_CACHE name a folder that can be written" if _is_of_cache(place) else "Give another path"
         return UsageError(
             f"{place} cannot be read or written: {error.strerror}.",
-            "Give another path, or see to its folder, its permissions and the free space.",
+            f"{path}, or see to its folder, its permissions and the free space.",
         )
     return DetrtError(
         f"detrt failed: {type(error).__name__}: {error}.",
         "This is a fault of detrt. Please report it with what --debug prints.",
     )
+
+
+def _is_of_cache(place: str) -> bool:
+    """Whether it lies in the cache, or above and was to be made for the cache: a place that no option has named."""
+    path, cache = Path(place).absolute(), cache_dir().absolute()
+    return path.is_relative_to(cache) or (cache.is_relative_to(path) and not os.path.isdir(path))  # noqa: PTH112 Path's may raise

@@ -85,7 +85,8 @@ def evaluate(
                     progress=progress,
                 )
         except BaseException:
-            err.print(f"What was computed is kept in {journal}; the same command with --resume goes on from there.")
+            if journal.is_file():
+                err.print(f"What was computed is kept in {journal}; the same command with --resume goes on from there.")
             raise
         name = detector.runtime.name
     _print(done.scores, per_class=per_class)
