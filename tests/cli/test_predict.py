@@ -128,6 +128,13 @@ def test_a_name_that_is_no_utf8_ends_nothing(detrt: Command, model: Path, photos
     assert named == {"0.jpg": False, "0\ufffd.jpg": False, "1\ufffd.jpg": True, "2.jpg": False, "2\ufffd.mp4": True}
 
 
+def test_a_name_between_colons_is_no_emoji(detrt: Command, model: Path, photos: Path) -> None:
+    (photos / "1.jpg").rename(photos / ":car:.jpg")
+    done = detrt("predict", model, photos / ":car:.jpg", photos / "0.jpg")
+    assert "/:car:.jpg: " in done.out
+    assert "/:100:.jpg." in detrt("predict", model, photos / ":100:.jpg").err
+
+
 def test_a_full_disk_names_the_file(detrt: Command, model: Path, photos: Path) -> None:
     done = detrt("predict", model, photos, "--json", "/dev/full")
     assert done.code == exit_codes.USAGE

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from detrt import __version__
 from detrt.cli import exit_codes
+from detrt.cli.console import err
 from detrt.errors import DetrtError, UsageError
 from detrt.settings import cache_dir
 
@@ -52,17 +52,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends nothing
     debug = "--debug" in sys.argv  # wherever it stands, before the command or after it
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="detrt")
     except KeyboardInterrupt:
-        console.print("Interrupted.")
+        err.print("Interrupted.")
         raise SystemExit(exit_codes.INTERRUPTED) from None
     except Exception as error:
         if debug:
-            console.print_exception()
+            err.print_exception()
         told = _in_two_sentences(error)
-        console.print(f"[bold red]Error:[/] {escape(told.problem)}\n[bold]Do:[/] {escape(told.remedy)}")
+        err.print(f"[bold red]Error:[/] {escape(told.problem)}\n[bold]Do:[/] {escape(told.remedy)}")
         raise SystemExit(exit_codes.of(told)) from None
 
 

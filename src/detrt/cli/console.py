@@ -12,15 +12,15 @@ from rich.progress import Progress as Bars
 from detrt.progress import Progress
 from detrt.stages import StageTimes
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)  # a photo may be called :car:.jpg
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """A bar for every stage at work, where standard error is a terminal; gone when the next one begins behind it."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

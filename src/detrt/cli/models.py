@@ -124,7 +124,7 @@ def _megabytes(size: int | None) -> str:
 def _download_bar() -> Iterator[Progress]:
     """A bar in bytes, where standard error is a terminal."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
