@@ -72,7 +72,8 @@ def test_half_a_file_is_an_error(femto: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("w.pth", "detrt export"), ("w.ckpt", "detrt export"), ("notes.txt", "Give an ONNX file")]
+    ("name", "remedy"),
+    [("w.pth", "w.pth -o w.onnx"), ("a b.ckpt", "b.ckpt' -o 'a b.onnx'"), ("notes.txt", "Give an ONNX file")],
 )
 def test_other_files_say_what_to_do_instead(name: str, remedy: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"anything")

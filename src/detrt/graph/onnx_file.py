@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -29,9 +30,10 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     if not file.is_file():
         raise ModelError(f"There is no model at {file}.", "Check the path; `detrt models` lists those known by name.")
     if file.suffix in CHECKPOINTS:
+        command = ["detrt", "export", str(file), "-o", f"{file.stem}.onnx"]
         raise ModelError(
             f"{file.name} is a checkpoint: weights without a graph.",
-            f"Make an ONNX of it, and give that: detrt export {file}",
+            f"Make an ONNX of it, and give that: {shlex.join(command)}",
         )
     try:
         model = onnx.load(file)
