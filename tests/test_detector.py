@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from detrt import Detector
 from detrt.contract import ResizeRule
 from detrt.detector import contract_of
-from detrt.errors import ContractError, ModelError
+from detrt.errors import ContractError, ModelError, UsageError
 from detrt.graph.onnx_file import save, with_contract
 from detrt.images import Pixels
 from detrt.images.resize import place
@@ -101,6 +102,14 @@ def test_so_does_a_stream_whose_last_photos_are_few(deploy: Path) -> None:
     with Detector(runtime, contract_of(runtime, {})) as detector:
         found = list(detector.stream([photo(20, 20, 10 * index) for index in range(6)], batch=4))
     assert [round(float(row.scores[0] - 0.9) * 255) for row in found] == [10 * index for index in range(6)]
+
+
+def test_what_is_no_photo_is_refused_with_what_is(deploy: Path) -> None:
+    image = Image.new("RGB", (40, 30))
+    with Detector.open(deploy) as detector:
+        with pytest.raises(UsageError, match="of the type Image"):
+            detector(image)  # type: ignore[arg-type]
+        assert len(detector(np.asarray(image.convert("RGB"))))
 
 
 def test_closing_twice_is_fine(deploy: Path) -> None:

@@ -18,7 +18,7 @@ from detrt.coco_names import COCO_NAMES
 from detrt.contract import ModelContract, contract_from_metadata
 from detrt.decoding import decode, sizes_to_feed
 from detrt.detections import Detections
-from detrt.errors import DetrtError
+from detrt.errors import DetrtError, UsageError
 from detrt.images.preprocess import Batch, Preprocessor
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
@@ -210,12 +210,24 @@ class Detector:
 
 
 def item_of(photo: Source) -> Item:
-    """A photo as an item of a stream."""
+    """A photo as an item of a stream.
+
+    Raises:
+        UsageError: it is none of what a `Source` may be.
+    """
     if isinstance(photo, np.ndarray):
         return PhotoPixels(photo)
     if isinstance(photo, bytes):
         return PhotoBytes(photo)
-    return Photo(Path(photo)) if isinstance(photo, (str, os.PathLike)) else photo
+    if isinstance(photo, (str, os.PathLike)):
+        return Photo(Path(photo))
+    if not hasattr(photo, "pixels"):
+        raise UsageError(
+            f"The photo is of the type {type(photo).__name__}.",
+            "Give its path, its file's bytes, or (height, width, 3) uint8 RGB: of a Pillow image that is "
+            "numpy.asarray(image.convert('RGB')).",
+        )
+    return photo
 
 
 def contract_of(runtime: Runtime, overrides: Mapping[str, Any]) -> ModelContract:
