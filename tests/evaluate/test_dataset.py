@@ -30,18 +30,27 @@ def test_without_names_labels_go_by_position(coco: CocoFolder) -> None:
     dataset = coco_dataset(coco.annotations, coco.images)
     assert dataset.categories_of(contract()) == (3, 7, 9)
     assert dataset.categories_of(contract("a", "b", "c")) == (3, 7, 9)
+    assert dataset.categories_of(contract("cat", "b", "mug")) == (3, 7, 9)
 
 
 def test_classes_that_mean_something_else_are_an_error(coco: CocoFolder) -> None:
     dataset = coco_dataset(coco.annotations, coco.images)
     with pytest.raises(DatasetError, match=r"2 classes \(a, b\).*3 categories \(cat, dog, mug\)"):
         dataset.categories_of(contract("a", "b"))
+    with pytest.raises(DatasetError, match=r"3 classes \(mug, dog, tabby\)"):
+        dataset.categories_of(contract("mug", "dog", "tabby"))
 
 
 def test_a_limit_takes_the_first_photos_and_their_boxes(coco: CocoFolder) -> None:
     dataset = coco_dataset(coco.annotations, coco.images, limit=3)
     assert [photo.id for photo in dataset.photos] == [1, 2, 3]
     assert {row["image_id"] for row in dataset.annotations["annotations"]} <= {1, 2, 3}
+
+
+def test_no_photos_are_no_set(coco: CocoFolder) -> None:
+    rewrite(coco, lambda content: content.update(images=[]))
+    with pytest.raises(DatasetError, match="lists no photos"):
+        coco_dataset(coco.annotations, coco.images)
 
 
 def test_missing_photos_are_counted_and_named(coco: CocoFolder) -> None:
@@ -148,6 +157,20 @@ def test_boxes_of_nothing_that_is_listed_are_refused(coco: CocoFolder, field: st
     rewrite(coco, spoil)
     with pytest.raises(DatasetError, match=r"None of the \d+ boxes .* the first is of image \d+ and category \d+"):
         coco_dataset(coco.annotations, coco.images)
+
+
+def test_two_photos_of_one_id_are_refused_and_one_that_is_listed_twice_is_not(coco: CocoFolder) -> None:
+    rewrite(coco, lambda content: content["images"].append(content["images"][0]))
+    coco_dataset(coco.annotations, coco.images)
+    rewrite(coco, lambda content: content["images"][-1].update(file_name="002.png"))
+    with pytest.raises(DatasetError, match=r"gives the id 1 to 001\.png and to 002\.png"):
+        coco_dataset(coco.annotations, coco.images)
+
+
+def test_categories_of_one_name_are_not_told_apart_by_it(coco: CocoFolder) -> None:
+    rewrite(coco, lambda content: content["categories"][1].update(name="cat"))
+    with pytest.raises(DatasetError, match="the names do not match"):
+        coco_dataset(coco.annotations, coco.images).categories_of(contract("mug", "cat"))
 
 
 def test_photos_without_boxes_are_a_set(coco: CocoFolder) -> None:

@@ -48,15 +48,18 @@ class CocoDataset:
         """The category id of each label of a model.
 
         By name where the model knows its class names and all of the set's are among them; else by position, where
-        there are as many classes as categories.
+        there are as many classes as categories and no category's name stands for another.
 
         Raises:
             DatasetError: neither holds, so that a label could mean anything.
         """
         by_name = dict(zip(self.category_names, self.category_ids, strict=True))
-        if contract.class_names and set(self.category_names) <= set(contract.class_names):
+        unique = len(by_name) == len(self.category_names)
+        if contract.class_names and unique and by_name.keys() <= set(contract.class_names):
             return tuple(by_name.get(name, -1) for name in contract.class_names)
-        if len(contract.class_names) in (0, len(self.category_ids)):
+        pairs = zip(contract.class_names, self.category_names, strict=False)
+        moved = any(ours != theirs and ours in by_name for ours, theirs in pairs)
+        if len(contract.class_names) in (0, len(self.category_ids)) and not moved:
             return self.category_ids
         raise DatasetError(
             f"The model has {len(contract.class_names)} classes ({_some(contract.class_names)}), the annotations "
