@@ -153,7 +153,7 @@ def manifest_of(engine: str | os.PathLike[str]) -> EngineManifest:
                 f"Update detrt (pip install -U detrt). Or: {rebuild}",
             )
         return _from_json(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise EngineError(f"The manifest {path} is damaged: {type(error).__name__}: {error}.", rebuild) from error
 
 
@@ -172,4 +172,21 @@ def _from_json(values: dict[str, Any]) -> EngineManifest:
     for name in ("compute_capabilities", "batch", "arguments"):
         manifest[name] = tuple(manifest[name])
     manifest["rewrites"] = tuple(manifest.get("rewrites", ()))
+    _require_texts(manifest)
     return EngineManifest(**manifest)
+
+
+def _require_texts(manifest: Mapping[str, Any]) -> None:
+    """Raise `TypeError` where something is no text that will be taken for one."""
+    for field in fields(EngineManifest):
+        value = manifest.get(field.name, ())
+        parts: tuple[object, ...] = ()
+        match field.type:
+            case "str":
+                parts = (value,)
+            case "tuple[str, ...]":
+                parts = tuple(value)
+            case "Mapping[str, str]":
+                parts = (*value.keys(), *value.values())
+        if not all(isinstance(part, str) for part in parts):
+            raise TypeError(f"{field.name} is {value!r}")
