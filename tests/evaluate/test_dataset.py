@@ -106,6 +106,7 @@ MISSING = object()
         ("annotations", "bbox", [1, 2, 3], r"annotations\[1\] says \[1, 2, 3\] for bbox"),
         ("annotations", "bbox", [1, 2, 3, math.nan], r"annotations\[1\] says .* for bbox"),
         ("annotations", "bbox", [1, 2, 3, "wide"], r"annotations\[1\] says .* for bbox"),
+        ("annotations", "area", 10**400, r"annotations\[1\] says 10+ for area"),
         ("annotations", "area", "large", r"annotations\[1\] says 'large' for area"),
     ],
 )

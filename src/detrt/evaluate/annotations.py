@@ -20,7 +20,8 @@ def read_annotations(path: Path) -> dict[str, Any]:
 
     Raises:
         DatasetError: it cannot be read, or is none, and names the row that it fails at; or all of its boxes are of
-            photos or categories that it does not list, so that nothing would be scored.
+            photos or categories that it does not list, so that nothing would be scored; or two photos share an id, as
+            in sets that were put together, so that the boxes of both would be those of each.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -41,6 +42,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
         row["id"] = number
         if row["area"] is None:
             row["area"] = row["bbox"][2] * row["bbox"][3]
+    _refuse_shared_ids(path, content["images"])
     _refuse_unrelated(path, content)
     return content
 
@@ -53,15 +55,26 @@ def _tidy(path: Path, where: str, row: Any, fields: Mapping[str, Callable[[Any],
     try:
         for name, read in fields.items():
             row[name] = read(row.get(name))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         says = f"says {row[name]!r} for" if name in row else "lacks"
         raise _no_set(path, f"{where} {says} {name}") from error
+
+
+def _refuse_shared_ids(path: Path, images: list[dict[str, Any]]) -> None:
+    names: dict[int, str] = {}
+    for row in images:
+        other = names.setdefault(row["id"], row["file_name"])
+        if other != row["file_name"]:
+            raise DatasetError(
+                f"{path} gives the id {row['id']} to {other} and to {row['file_name']}.",
+                "Give each photo an id of its own, and its boxes that id as image_id.",
+            )
 
 
 def _refuse_unrelated(path: Path, content: dict[str, Any]) -> None:
     boxes = content["annotations"]
     photos, categories = ({row["id"] for row in content[kind]} for kind in ("images", "categories"))
-    if boxes and not any(row["image_id"] in photos and row["category_id"] in categories for row in boxes):
+    if boxes and photos and not any(row["image_id"] in photos and row["category_id"] in categories for row in boxes):
         raise DatasetError(
             f"None of the {len(boxes)} boxes of {path} is of a photo and a category that it lists: the first is of "
             f"image {boxes[0]['image_id']} and category {boxes[0]['category_id']}.",

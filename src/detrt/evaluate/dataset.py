@@ -47,7 +47,7 @@ class CocoDataset:
     def categories_of(self, contract: ModelContract) -> tuple[int, ...]:
         """The category id of each label of a model.
 
-        By name where the model knows its class names and all of the set's are among them; else by position, where
+        By name where the set's names differ from each other and are all among the model's; else by position, where
         there are as many classes as categories and no category's name stands for another.
 
         Raises:
