@@ -14,6 +14,7 @@ from detrt.evaluate import coco_dataset, evaluate
 from detrt.evaluate.annotated_photo import AnnotatedPhoto
 from detrt.evaluate.dataset import CocoPhoto
 from detrt.graph.onnx_file import save
+from detrt.images.sources import Encoded
 from tests import tiny
 from tests.evaluate.conftest import CocoFolder, rewrite
 
@@ -38,6 +39,7 @@ def test_a_photo_is_turned_where_only_that_fits_its_annotations(
     on_its_side: Path, size: tuple[int, int] | None, upright: bool
 ) -> None:
     photo = AnnotatedPhoto(CocoPhoto(1, on_its_side, size))
+    assert isinstance(photo, Encoded)  # so that a GPU's decoder may have the file
     assert photo.encoded() == on_its_side.read_bytes()
     assert photo.upright == upright
     assert AnnotatedPhoto(CocoPhoto(1, on_its_side, size)).pixels().shape[:2] == (UPRIGHT if upright else STORED)
