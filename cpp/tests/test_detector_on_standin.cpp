@@ -77,6 +77,15 @@ TEST_CASE("calls of many batch sizes amid a stream neither end what it runs on n
     CHECK_FALSE(engine.crowded);
 }
 
+TEST_CASE("a call runs the batch that the engine takes, whatever was asked for when it was built") {
+    const Folder folder;
+    const auto engine = tiny::engine_in(folder.path, 4);
+    auto manifest = manifest_of(engine);
+    manifest.batch = {1, 1, 1};  // of a model whose batch is fixed
+    manifest.save(engine);
+    CHECK(Detector::open(engine).detect(std::vector<Source>(5, plain())).size() == 5);
+}
+
 TEST_CASE("a contract that is not of the engine is refused before anything is read or written by it") {
     const Folder folder;
     const auto engine = tiny::engine_in(folder.path, 2);

@@ -65,11 +65,26 @@ TEST_CASE("an input without a profile of its axes is damage") {
     Papers papers;
     papers.manifest.profile["images"][2].pop_back();
     papers.manifest.save(papers.engine);
-    CHECK(error_of([&] { manifest_of(papers.engine); }).find("is damaged: the profile of images has 3 axes.") !=
+    CHECK(error_of([&] { manifest_of(papers.engine); }).find("is damaged: the profile of images is (8, 3, 4).") !=
           std::string::npos);
+    papers.manifest.profile["images"] = {Shape{0, 3, 4, 5}, Shape{0, 3, 4, 5}, Shape{0, 3, 4, 5}};
+    papers.manifest.save(papers.engine);
+    CHECK(error_of([&] { manifest_of(papers.engine); }).find("is damaged: ") != std::string::npos);
     papers.manifest.profile.clear();
     papers.manifest.save(papers.engine);
     CHECK(error_of([&] { manifest_of(papers.engine); }).find("is damaged: ") != std::string::npos);
+}
+
+TEST_CASE("a contract is not of a model whose images have no shape") {
+    Papers papers;
+    papers.manifest.metadata = {{"detrt.contract", "1"},
+                                {"detrt.input_size", "[4, 5]"},
+                                {"detrt.output_form", "\"raw\""},
+                                {"detrt.sizes_name", "null"}};
+    papers.manifest.outputs = {{"logits", {}, "float32"}, {"boxes", {}, "float32"}};
+    CHECK(papers.manifest.contract().input_size == Size{4, 5});
+    papers.manifest.inputs[0].shape.clear();
+    CHECK_THROWS_AS(papers.manifest.contract(), ContractError);
 }
 
 TEST_CASE("an engine that was changed or cut off is not given to TensorRT") {

@@ -29,13 +29,13 @@ class Fitting {
     void refuse_other(const Specs& specs, const std::string& kind, const std::string& name, const Axes& wanted) {
         const auto found = std::find_if(specs.begin(), specs.end(), [&](auto& spec) { return spec.name == name; });
         if (found == specs.end()) throw misfit("there is no " + kind + " " + name);
-        if (!fits(found->shape, wanted))
+        const bool untold = !all_known_ && kind == "output" && found->shape.empty();
+        if (!untold && !fits(found->shape, wanted))
             throw misfit("the " + kind + " " + found->text() + " should be " + text_of(wanted));
     }
 
   private:
     bool fits(const std::vector<std::int64_t>& shape, const Axes& wanted) {
-        if (shape.empty() && !all_known_) return true;
         return shape.size() == wanted.size() && std::equal(shape.begin(), shape.end(), wanted.begin(),
                                                            [&](auto axis, auto& want) { return fits(axis, want); });
     }

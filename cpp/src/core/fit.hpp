@@ -10,7 +10,8 @@
 namespace detrt {
 
 // A ContractError where a tensor is missing, one too many, or of another shape than the contract means. Open axes, and
-// shapes that the file leaves out, may be anything; those of a session of so many photos (`batch`) are all known.
+// shapes of outputs that the file leaves out, may be anything; those of a session of so many photos (`batch`) are
+// known.
 void refuse_misfit(const ModelContract& contract, const std::vector<TensorSpec>& inputs,
                    const std::vector<TensorSpec>& outputs, std::optional<std::int64_t> batch = {});
 

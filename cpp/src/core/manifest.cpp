@@ -50,9 +50,8 @@ json specs_to(const std::vector<TensorSpec>& specs) {
 
 void refuse_other_axes(const TensorSpec& spec, const Profile& profile) {
     for (const auto& shape : profile)
-        if (shape.size() != spec.shape.size())
-            throw std::invalid_argument("the profile of " + spec.name + " has " + std::to_string(shape.size()) +
-                                        " axes");
+        if (shape.size() != spec.shape.size() || std::any_of(shape.begin(), shape.end(), [](auto n) { return n < 1; }))
+            throw std::invalid_argument("the profile of " + spec.name + " is " + tuple_text(shape));
 }
 
 EngineManifest manifest_from(const json& values) {

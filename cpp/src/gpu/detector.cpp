@@ -166,8 +166,8 @@ std::string Detector::name() const { return impl_->engine.flavour().text() + " (
 Detections Detector::operator()(const Source& photo) { return detect({photo}).front(); }
 
 std::vector<Detections> Detector::detect(const std::vector<Source>& photos) {
-    const auto& batch = manifest().batch;
-    const int most = static_cast<int>(batch[2]), least = static_cast<int>(batch[0]);
+    const auto& shapes = manifest().profile.at(contract().input_name);
+    const int least = static_cast<int>(shapes.front()[0]), most = static_cast<int>(shapes.back()[0]);
     std::vector<Detections> all;
     for (std::size_t first = 0; first < photos.size(); first += std::size_t(most)) {
         const auto count = std::min(photos.size() - first, std::size_t(most));
