@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from detrt.errors import DetrtError
 
 SOURCES = Path(__file__).parents[2] / "cpp"
 
@@ -49,6 +51,15 @@ class Peer:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(timeout=10)
+
+
+def refusal(work: Callable[[], object]) -> tuple[str, str] | None:
+    """What is wrong and what to do, where the work is refused."""
+    try:
+        work()
+    except (DetrtError, Refused) as error:
+        return error.problem, error.remedy
+    return None
 
 
 @pytest.fixture(scope="session")
