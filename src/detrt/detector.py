@@ -19,6 +19,7 @@ from detrt.contract import ModelContract, contract_from_metadata
 from detrt.decoding import decode, sizes_to_feed
 from detrt.detections import Detections
 from detrt.errors import DetrtError, UsageError
+from detrt.fit import refuse_misfit
 from detrt.images.preprocess import Batch, Preprocessor
 from detrt.images.read import Pixels
 from detrt.images.resize import Placement
@@ -231,11 +232,17 @@ def item_of(photo: Source) -> Item:
 
 
 def contract_of(runtime: Runtime, overrides: Mapping[str, Any]) -> ModelContract:
-    """The contract that travels with the model, else the one inferred from its signature; then the overrides."""
+    """The contract that travels with the model, else the one inferred from its signature; then the overrides.
+
+    Raises:
+        ContractError: there is none, or it does not fit the model's tensors.
+    """
     contract = contract_from_metadata(runtime.metadata) or contract_from_signature(
         runtime.inputs, runtime.outputs, size=overrides.get("input_size"), class_names=COCO_NAMES
     )
-    return contract.replaced(**overrides)
+    contract = contract.replaced(**overrides)
+    refuse_misfit(contract, runtime.inputs, runtime.outputs)
+    return contract
 
 
 def _batches_of(runtime: Runtime, contract: ModelContract) -> tuple[int, int | None]:

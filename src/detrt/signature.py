@@ -102,7 +102,7 @@ def _pick(outputs: Iterable[TensorSpec], role: str, fits: Callable[[TensorSpec],
 
 
 def _is_sizes(spec: TensorSpec) -> bool:
-    return len(spec.shape) == 2 and spec.shape[1] in (2, None) and spec.dtype in ("int64", "int32")
+    return len(spec.shape) == 2 and spec.shape[1] in (2, None) and spec.dtype == "int64"
 
 
 def _is_boxes(spec: TensorSpec) -> bool:
