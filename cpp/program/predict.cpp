@@ -39,6 +39,7 @@ std::string counted(const Detections& found, const ModelContract& contract) {
 }  // namespace
 
 int predict(Detector& detector, const std::vector<std::filesystem::path>& photos, const Arguments& asked) {
+    keep_originals(photos, asked);
     const auto sinks = sinks_for(asked, detector.contract());
     const bool scored =
         !asked.coco_results.empty();  // COCO's boxes are of the pixels as they are, and every row counts

@@ -20,6 +20,15 @@ UsageError unwritable(const fs::path& path, const std::string& why) {
             "Give another path, or see to its folder, its permissions and the free space."};
 }
 
+void refuse_to_replace(const fs::path& input, const fs::path& output) {
+    std::error_code missing;
+    if (fs::equivalent(input, output, missing))
+        throw UsageError(output.string() + " is read, and would be lost when the result is written there.",
+                         "Give the result another name, or another folder.");
+}
+
+std::string picture_of(const fs::path& photo) { return photo.stem().string() + ".jpg"; }
+
 class JsonLines final : public Sink {
   public:
     JsonLines(const fs::path& path, const ModelContract& contract) : path_(path), contract_(contract) {
@@ -70,7 +79,7 @@ class Pictures final : public Sink {
         if (outcome.error) return;
         const auto& source = outcome.source;
         const auto photo = decode_photo(read_bytes(std::get<fs::path>(source.content)), source.name, source.upright);
-        const auto picture = folder_ / free_name(fs::path(source.name).stem().string());
+        const auto picture = folder_ / free_name(picture_of(source.name));
         try {
             write_jpeg(drawn(photo, outcome.found, contract_), picture);
         } catch (const std::system_error& error) {
@@ -80,15 +89,16 @@ class Pictures final : public Sink {
 
   private:
     // A name that no other photo of this run has: two folders may hold one of the same name.
-    std::string free_name(const std::string& stem) {
-        auto name = stem + ".jpg";
-        for (int number = 2; !taken_.insert(name).second; ++number) name = stem + "-" + std::to_string(number) + ".jpg";
+    fs::path free_name(const fs::path& wanted) {
+        auto name = wanted;
+        for (int number = 2; !taken_.insert(name).second; ++number)
+            name = wanted.stem().string() + "-" + std::to_string(number) + wanted.extension().string();
         return name;
     }
 
     fs::path folder_;
     const ModelContract& contract_;
-    std::set<std::string> taken_;
+    std::set<fs::path> taken_;
 };
 
 class CocoResults final : public Sink {
@@ -116,6 +126,15 @@ class CocoResults final : public Sink {
 };
 
 }  // namespace
+
+void keep_originals(const std::vector<fs::path>& photos, const Arguments& asked) {
+    auto inputs = photos;
+    inputs.insert(inputs.end(), {asked.engine, asked.onnx, asked.annotations});
+    for (const auto& input : inputs)
+        for (const auto& output : {asked.json, asked.coco_results}) refuse_to_replace(input, output);
+    if (asked.save.empty()) return;
+    for (const auto& photo : photos) refuse_to_replace(photo, asked.save / picture_of(photo));
+}
 
 std::vector<std::unique_ptr<Sink>> sinks_for(const Arguments& asked, const ModelContract& contract) {
     std::vector<std::unique_ptr<Sink>> sinks;

@@ -1,6 +1,7 @@
 // Where outcomes go: a line of JSON an image, annotated pictures, COCO's result file.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -16,6 +17,9 @@ class Sink {
     virtual void add(const Outcome& outcome) = 0;
     virtual void end() {}
 };
+
+// Refuse to write over anything that is read, before it is.
+void keep_originals(const std::vector<std::filesystem::path>& photos, const Arguments& asked);
 
 // Those that are asked for, opened: a UsageError where one cannot be written.
 std::vector<std::unique_ptr<Sink>> sinks_for(const Arguments& asked, const ModelContract& contract);

@@ -36,3 +36,21 @@ TEST_CASE("so does a picture that cannot take its name") {
     fs::create_directories(asked.save / "a.jpg");
     CHECK_THROWS_AS(sink_for(asked)->add({Source::file(photo), {8, 8}, {}, {}}), UsageError);
 }
+
+TEST_CASE("nothing is written over what is read") {
+    const Folder folder;
+    const auto photo = folder.path / "a.jpg", drawn = folder.path / "drawn";
+    write_jpeg(Pixels({8, 8}), photo);
+    program::Arguments asked;
+    asked.json = folder.path / "found.jsonl";
+    asked.save = drawn;
+    CHECK_NOTHROW(program::keep_originals({photo}, asked));
+    asked.save = folder.path;
+    CHECK_THROWS_AS(program::keep_originals({photo}, asked), UsageError);
+    asked.save = drawn;
+    asked.engine = folder.path / "m.engine";
+    fs::copy(photo, asked.engine);
+    asked.json = folder.path / "drawn" / ".." / "m.engine";
+    fs::create_directories(drawn);
+    CHECK_THROWS_AS(program::keep_originals({photo}, asked), UsageError);
+}
