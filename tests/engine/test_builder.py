@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -226,6 +226,15 @@ def test_progress_is_told_and_ctrl_c_stops_the_build(tiny: Path, tmp_path: Path)
     assert not list(tmp_path.glob("*two*"))
 
 
+@pytest.fixture
+def pythons_own_ctrl_c() -> Iterator[None]:
+    """As in a terminal: a shell's background jobs are started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("pythons_own_ctrl_c")
 @pytest.mark.parametrize("amid", ["parsing", "building"])
 def test_ctrl_c_amid_what_tensorrt_says_stops_the_build_without_a_word(
     amid: str, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
