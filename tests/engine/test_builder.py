@@ -87,6 +87,19 @@ def test_a_model_of_a_fixed_batch_is_told_to_take_that(tmp_path: Path) -> None:
     assert manifest.batch == (4, 4, 4)
 
 
+def test_an_engine_that_is_up_to_date_may_lie_where_nobody_can_write(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    target = build_engine(tiny, tmp_path / "tiny.engine", FP32).engine
+    monkeypatch.setattr(builder, "refuse_unwritable", refuse)
+    assert build_engine(tiny, target, FP32).was_up_to_date
+    with pytest.raises(PermissionError):
+        build_engine(tiny, target, FP32, force=True)
+
+
 def test_the_second_build_finds_the_engine_up_to_date(tiny: Path, tmp_path: Path) -> None:
     target = tmp_path / "tiny.engine"
     assert not build_engine(tiny, target, FP32).was_up_to_date

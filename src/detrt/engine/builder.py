@@ -90,9 +90,9 @@ def build_engine(
     digest = sha256_of_model(source)
     plugins = papers_of(options.plugins, target)
     expected = fingerprint(digest, options, plugins, flavour, gpu)
-    refuse_unwritable(target)
     if not force and (current := up_to_date(target, expected)):
         return BuildResult(target, current, was_up_to_date=True, seconds=time.perf_counter() - started)
+    refuse_unwritable(target)
 
     contract = contract_from_onnx(proto)
     size = options.size or (contract.input_size if contract else None)
