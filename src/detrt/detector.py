@@ -48,7 +48,7 @@ class Detector:
         self.runtime = runtime
         self.contract = contract
         self.preprocessor = Preprocessor(contract)
-        self.least_batch, self.most_batch = _batches_of(runtime, contract)
+        self.least_batch, self.most_batch = batches_of(runtime, contract)
         self._instant: InstantPath | None = None
         self._lock = threading.Lock()
 
@@ -245,7 +245,7 @@ def contract_of(runtime: Runtime, overrides: Mapping[str, Any]) -> ModelContract
     return contract
 
 
-def _batches_of(runtime: Runtime, contract: ModelContract) -> tuple[int, int | None]:
+def batches_of(runtime: Runtime, contract: ModelContract) -> tuple[int, int | None]:
     """The least and the greatest number of photos that a run takes; None where there is no greatest."""
     if isinstance(runtime, WithinProfile):
         least, _, greatest = runtime.profile[contract.input_name]

@@ -6,9 +6,10 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from detrt.errors import UsageError
 
@@ -33,6 +34,14 @@ def whole(path: Name) -> Iterator[Path]:
             part.replace(final)
         finally:
             part.unlink(missing_ok=True)
+
+
+def save_json(path: Name, content: Mapping[str, Any]) -> None:
+    """Write it, indented, as JSON that is whole or not there."""
+    import orjson  # what starts without writing need not wait for it
+
+    with whole(path) as part:
+        part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 @contextmanager

@@ -7,11 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from detrt.compare.detections import DetectionComparison
 from detrt.compare.layers import LayerComparison, TensorDrift
-from detrt.files import name_of, whole
+from detrt.files import name_of, save_json
 
 
 def write_json(
@@ -27,8 +25,7 @@ def write_json(
         "first_drift": _tensor(layers.first) if layers and layers.first else None,
         "tensors": [_tensor(tensor) for tensor in layers.tensors] if layers else [],
     }
-    with whole(path) as part:
-        part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    save_json(path, content)
 
 
 def _tensor(tensor: TensorDrift) -> dict[str, Any]:

@@ -234,8 +234,8 @@ def _judged(
     labelled: CocoDataset | None,
     progress: Progress,
 ) -> Judged:
-    count = min(len(bench.photos), Effort().whole_photos)
-    loss = bench.reference.loss(model, count, progress, "Comparing with the float model", sure_up_to=100.0)
+    stage = "Comparing with the float model"
+    loss = bench.reference.loss(model, Effort().whole_photos, progress, stage, sure_up_to=100.0)
     if loss.points == 100.0:
         raise ModelError(
             f"{output} finds nothing of what the float model finds on the calibration photos, or gives NaN.",

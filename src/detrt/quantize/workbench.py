@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 
 from detrt.contract import ModelContract
-from detrt.detector import contract_of
+from detrt.detector import batches_of, contract_of
 from detrt.errors import GraphError, ImageError
 from detrt.files import whole
 from detrt.graph import onnx_file
@@ -166,7 +166,7 @@ def open_workbench(
     refuse_quantized(float_model)
     with OnnxRuntime(source, device="cpu") as runtime:
         contract = contract_of(runtime, overrides or {})
-        batch = next(spec.shape[0] for spec in runtime.inputs if spec.name == contract.input_name)
+        _, batch = batches_of(runtime, contract)
     if batch not in (None, 1):
         raise GraphError(
             f"{source} takes {batch} images a run and no other number, and calibration runs photos one at a time.",

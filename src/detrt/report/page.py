@@ -9,12 +9,11 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from detrt.errors import MissingExtraError
-from detrt.files import whole
+from detrt.files import save_json, whole
 from detrt.profile.groups import GROUPS
 from detrt.report import plots
 from detrt.report.findings import EngineGroups, Findings, Quantization, StepLine
@@ -39,8 +38,7 @@ def write_report(findings: Findings, samples: Sequence[Sample], folder: Path) ->
             part.write_text(text, encoding="utf-8")
     ships = verdict.ships.name if verdict.ships else None
     content = {"verdict": asdict(verdict) | {"ships": ships}} | findings.to_json()
-    with whole(folder / JSON) as part:
-        part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    save_json(folder / JSON, content)
     return verdict
 
 

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from detrt.benchmark.run import benchmark
 from detrt.benchmark.subjects import cases_of
 from detrt.benchmark.turns import Pace
@@ -17,7 +15,7 @@ from detrt.compare.files import compare_layers_of
 from detrt.compare.layers import TensorDrift
 from detrt.detector import Detector
 from detrt.evaluate import CocoDataset, evaluate
-from detrt.files import whole
+from detrt.files import save_json
 from detrt.graph.onnx_file import sha256_of_model
 from detrt.profile.live import profile_engine
 from detrt.progress import Progress
@@ -54,7 +52,7 @@ def scored(made: Artefact, dataset: CocoDataset, folder: Path, files: Sequence[s
         "runtime": runtime,
         "device": device,
     }
-    _save(folder / made.scores, content)
+    save_json(folder / made.scores, content)
 
 
 def timed(output: str, images: Path, seconds: float, folder: Path, files: Sequence[str], progress: Progress) -> None:
@@ -80,7 +78,7 @@ def compared(made: Artefact, folder: Path, files: Sequence[str], progress: Progr
         comparing.add(name, found, other[name])
         progress("photos", number, len(reference))
     done = comparing.result()
-    _save(
+    save_json(
         folder / made.comparison,
         {"verdict": done.verdict, "reason": done.reason, "agreement": done.agreement, **asdict(done)},
     )
@@ -100,7 +98,7 @@ def explained(made: Artefact, photos: Sequence[Path], folder: Path, files: Seque
         "first": _drift(walked.first) if walked.first else None,
         "worst": [_drift(tensor) for tensor in walked.worst(WORST_TENSORS)],
     }
-    _save(folder / artefact.explanation(made.precision), content)
+    save_json(folder / artefact.explanation(made.precision), content)
 
 
 def profiled(made: Artefact, folder: Path, files: Sequence[str], progress: Progress) -> None:
@@ -114,8 +112,3 @@ def profiled(made: Artefact, folder: Path, files: Sequence[str], progress: Progr
 
 def _drift(tensor: TensorDrift) -> dict[str, Any]:
     return {"name": tensor.name, "size": tensor.drift.size, "own": tensor.own, "looks_like": tensor.drift.looks_like}
-
-
-def _save(path: Path, content: dict[str, Any]) -> None:
-    with whole(path) as part:
-        part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
